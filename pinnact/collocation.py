@@ -1,0 +1,126 @@
+"""Where residuals are held: the first points, and points that follow the residual."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from pinnact.model import Model
+from pinnact.sampling import METHODS
+from pinnact.system import Batches, Group, System
+
+
+@dataclass(frozen=True)
+class Points:
+    """How many points: `interior` for equations, `condition` for each condition; drawn by `method`."""
+
+    interior: int = 4000
+    condition: int = 400
+    method: str = "sobol"
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"sampling method {self.method!r} is unknown; choose one of {', '.join(METHODS)}")
+        for name in ("interior", "condition"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} points; give at least 1")
+
+    def draw(self, system: System, seed: int) -> Batches:
+        """The first batches of all groups."""
+        batches = {}
+        for i, (name, group) in enumerate(system.groups.items()):
+            if group.observation is not None:
+                batches[name] = system.batch(group, system.problem.observations[group.observation].points)
+                continue
+            assert group.region is not None
+            n = self.interior if group.interior or group.integral else self.condition
+            sample = group.region.sample(n, self.method, seed + i)
+            points, normals = _distinct(sample.points, sample.normals)
+            batches[name] = system.batch(group, points, normals)
+        return batches
+
+
+def _distinct(points: np.ndarray, normals: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Without repeated points, as a wall that is a single point gives them."""
+    _, keep = np.unique(points, axis=0, return_index=True)
+    keep = np.sort(keep)
+    return points[keep], None if normals is None else normals[keep]
+
+
+class AbstractResampling:
+    """When and how points are drawn anew: asked every `every` steps (0: never)."""
+
+    every: int
+
+    @abstractmethod
+    def redraw(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
+        """New batches, or the same ones where nothing needs to change."""
+
+
+@dataclass(frozen=True)
+class Keep(AbstractResampling):
+    """The first points stay."""
+
+    every: int = 0
+
+    def redraw(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
+        """The same batches."""
+        return batches
+
+
+@dataclass(frozen=True)
+class ResidualAdaptive(AbstractResampling):
+    """Residual-adaptive distribution, RAD (Wu, Zhu, Tan, Kartha, Lu 2023, doi:10.1016/j.cma.2022.115671).
+
+    Every `every` steps, interior points are drawn from `candidates` times as many, with probability proportional to
+    `|r|^power / mean(|r|^power) + floor`. With `gap` above 0 this happens only while the mean squared residual on the
+    fresh candidates exceeds `gap` times that on the training points: points that already represent the residual stay,
+    since every redraw disturbs a second-order method.
+    """
+
+    every: int = 500
+    power: float = 1.0
+    floor: float = 1.0
+    candidates: int = 5
+    gap: float = 0.0
+
+    def redraw(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
+        """Batches with new interior points where the residual asks for them."""
+        changed = dict(batches)
+        for name, batch in batches.items():
+            group = system.groups[name]
+            if not group.interior or group.region is None:
+                continue
+            n = len(batch.points)
+            pool = group.region.sample(self.candidates * n, "sobol", seed).points
+            fresh = self.squares(system, model, group, pool)
+            if self.gap and np.mean(fresh) <= self.gap * np.mean(self.squares(system, model, group, batch.points)):
+                continue
+            density = fresh ** (self.power / 2)
+            density = density / max(np.mean(density), np.finfo(float).tiny) + self.floor
+            chosen = np.random.default_rng(seed).choice(len(pool), n, replace=False, p=density / density.sum())
+            changed[name] = system.batch(group, pool[np.sort(chosen)])
+        return changed
+
+    def squares(
+        self, system: System, model: Model, group: Group, points: Float[np.ndarray, "n d"]
+    ) -> Float[np.ndarray, " n"]:
+        """The squared residual, summed over the equations of a group, at points; compiled once."""
+        batch = system.batch(group, np.asarray(points))
+        return np.asarray(_squares(_Static(system, group.name), model, batch))
+
+
+class _Static(eqx.Module):
+    """A system and the name of a group as a static argument."""
+
+    system: System = eqx.field(static=True)
+    group: str = eqx.field(static=True)
+
+
+@eqx.filter_jit
+def _squares(static: _Static, model: Model, batch: object) -> jnp.ndarray:
+    rows = static.system.residuals(model, {static.group: batch})  # type: ignore[dict-item]
+    return sum((jnp.sum(r**2, axis=1) for r in rows.values()), jnp.zeros(()))

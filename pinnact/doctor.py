@@ -1,0 +1,94 @@
+"""Self-checks of this installation on this device: versions, precision, and numbers that must come out right."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnact import activations
+from pinnact.operators import forward, hessian_engine
+from pinnact.precision import precision
+
+PACKAGES = ("pinnact", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One self-check: what was checked, whether it holds, what was seen."""
+
+    name: str
+    holds: bool
+    seen: str
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found
+
+
+def large_reduction() -> Check:
+    """A vmapped matrix-vector product, reduced over more than 16,384 rows: wrong in jax 0.10.2 (jax issue 39103)."""
+    with precision("float64"):
+        matrix, rows = jnp.ones((64, 64)), jnp.ones((65536, 64))
+        function = lambda w, x: jnp.sum(jax.vmap(lambda v: w @ v)(x))
+        seen, exact = float(jax.jit(function)(matrix, rows)), 65536 * 64 * 64
+    return Check("compiled reduction over 65536 rows", seen == exact, f"{seen:.0f}, exact {exact}")
+
+
+def compiled_agrees() -> Check:
+    """The same network and derivative compiled and uncompiled."""
+    with precision("float64"):
+        weights = jnp.asarray(np.random.default_rng(0).normal(size=(3, 16, 16)))
+        points = jnp.asarray(np.random.default_rng(1).normal(size=(2048, 16)))
+
+        def network(x: jax.Array) -> jax.Array:
+            for w in weights:
+                x = jnp.tanh(w @ x)
+            return jnp.sum(x)
+
+        function = lambda p: jnp.sum(jax.vmap(lambda x: jax.jvp(network, (x,), (jnp.ones(16),))[1])(p) ** 2)
+        compiled = float(jax.jit(function)(points))
+        with jax.disable_jit():
+            plain = float(function(points))
+    difference = abs(compiled - plain) / abs(plain)
+    return Check("compiled against uncompiled", difference < 1e-12, f"relative difference {difference:.1e}")
+
+
+def derivatives_agree() -> Check:
+    """The default engine against `jax.hessian` for each smooth activation, to the second order."""
+    worst, where = 0.0, ""
+    with precision("float64"):
+        x = jnp.array([0.3, -0.7, 0.2])
+        indices = [(), (0,), (1,), (0, 0), (0, 1), (2, 2)]
+        for name in activations.names():
+            activation = activations.get(name)
+            if activation.smoothness < 2 or not isinstance(activation, activations.Activation):
+                continue
+            f = lambda p, a=activation: jnp.sum(a(jnp.array([1.0, 0.5, -0.3]) * p + p[0] * p[1]))
+            ours, reference = forward(f, x, indices), hessian_engine(f, x, indices)
+            error = max(float(jnp.abs(ours[i] - reference[i])) for i in indices)
+            if error > worst:
+                worst, where = error, name
+    return Check("derivatives against jax.hessian", worst < 1e-12, f"largest difference {worst:.1e} {where}")
+
+
+def has_float64() -> Check:
+    """Whether float64 is really 64 bits on this device."""
+    with precision("float64"):
+        seen = float(jax.jit(lambda x: (x + 1e-12) - x)(jnp.ones(())))
+    return Check("float64", abs(seen - 1e-12) < 1e-15, f"(1 + 1e-12) - 1 = {seen:.3e}")
+
+
+def examine() -> tuple[dict[str, str], list[str], list[Check]]:
+    """Versions, devices and the results of all checks."""
+    devices = [f"{device.platform} {device.id}: {device.device_kind}" for device in jax.devices()]
+    return versions(), devices, [has_float64(), large_reduction(), compiled_agrees(), derivatives_agree()]

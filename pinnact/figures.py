@@ -1,0 +1,158 @@
+"""The panels that figures of solutions are made of: colour maps, curves, histories; and what they show."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.ticker import MaxNLocator
+
+from pinnact.domains import Domain, PointCloud, SpaceTime
+from pinnact.history import History
+from pinnact.problem import Problem
+
+DECADES = 5  # a logarithmic colour scale ends this many decades below the largest value
+Values = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A real number made of an unknown that a panel can show: a component, a modulus, a real part."""
+
+    label: str
+    unknown: str
+    of: Callable[[np.ndarray], np.ndarray]
+    error_label: str
+    error_of: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def quantities(problem: Problem, unknown: str | None) -> list[Quantity]:
+    """What there is to show of one unknown or of all: a vector has its components, a complex unknown |h| and Re h."""
+    if unknown is not None and unknown not in problem.fields:
+        raise ValueError(f"{unknown!r} is no unknown; the unknowns are {', '.join(problem.fields)}")
+    found = []
+    for name in problem.fields if unknown is None else [unknown]:
+        kind, size = problem.fields[name].kind, problem.fields[name].size
+        real = lambda p, r: np.abs(np.real(p - r))
+        if kind == "vector":
+            for i in range(size):
+                part = lambda v, i=i: v[..., i]
+                error = lambda p, r, i=i: np.abs(p[..., i] - r[..., i])
+                found.append(Quantity(f"{name}[{i}]", name, part, f"|{name}[{i}] - reference|", error))
+        elif kind == "complex":
+            found.append(Quantity(f"|{name}|", name, np.abs, f"|{name} - reference|", lambda p, r: np.abs(p - r)))
+            found.append(Quantity(f"Re {name}", name, np.real, f"|Re({name} - reference)|", real))
+        else:
+            found.append(Quantity(name, name, np.asarray, f"|{name} - reference|", real))
+    return found
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A plane cut through a domain: two coordinates on a fine grid, the others fixed; `inside` masks the grid."""
+
+    axes: tuple[str, str]
+    ticks: tuple[np.ndarray, np.ndarray]
+    inside: Bool[np.ndarray, "m n"]
+    points: Float[np.ndarray, "k d"]  # those inside
+    title: str = ""
+
+    @staticmethod
+    def of(domain: Domain, axes: tuple[str, str], fixed: Mapping[str, float] | None = None, n: int = 201) -> "Cut":
+        """The cut with `axes` horizontal and vertical, of `n x n` points."""
+        fixed = fixed or {}
+        ticks = tuple(np.linspace(*domain.bounds[name], n) for name in axes)
+        grid = dict(zip(axes, np.meshgrid(*ticks))) | {name: np.full((n, n), value) for name, value in fixed.items()}
+        nodes = np.stack([grid[name].ravel() for name in domain.coordinates], axis=-1)
+        inside = domain.contains(nodes)
+        title = ", ".join(f"{name} = {value:.3g}" for name, value in fixed.items())
+        return Cut((axes[0], axes[1]), (ticks[0], ticks[1]), inside.reshape(n, n), nodes[inside], title)
+
+    def fill(self, values: Float[np.ndarray, " k"]) -> Float[np.ndarray, "m n"]:
+        """Values at the points inside as an image; nan outside."""
+        image = np.full(self.inside.shape, np.nan)
+        image[self.inside] = values
+        return image
+
+
+def is_cloud(domain: Domain) -> bool:
+    """Whether a domain is known at scattered points only."""
+    return isinstance(domain.space_domain if isinstance(domain, SpaceTime) else domain, PointCloud)
+
+
+def colours(values: Sequence[np.ndarray], log: bool) -> tuple[Normalize, str]:
+    """The colour scale that images share, and the name of its colours."""
+    finite = np.concatenate([np.ravel(v)[np.isfinite(np.ravel(v))] for v in values])
+    if len(finite) == 0:
+        return Normalize(0.0, 1.0), "viridis"
+    low, high = float(finite.min()), float(finite.max())
+    if log and high > 0:
+        return LogNorm(max(float(np.quantile(finite, 0.02)), high * 10.0**-DECADES) * (1 - 1e-9), high), "inferno"
+    if low < -0.05 * (high - low) and high > 0.05 * (high - low):
+        return Normalize(-max(-low, high), max(-low, high)), "RdBu_r"
+    return Normalize(low, high), "viridis"
+
+
+def colour_map(axes: Axes, cut: Cut, values: np.ndarray, norm: Normalize, colours: str, equal: bool) -> ScalarMappable:
+    """Draw an image of a cut; returns what a colour bar needs."""
+    image = cut.fill(np.maximum(values, norm.vmin) if isinstance(norm, LogNorm) else values)
+    drawn = axes.pcolormesh(*cut.ticks, image, norm=norm, cmap=colours, shading="nearest", rasterized=True)
+    name_axes(axes, *cut.axes, equal)
+    if cut.title:
+        axes.set_title(cut.title, fontsize=8)
+    return drawn
+
+
+def name_axes(axes: Axes, horizontal: str, vertical: str, equal: bool = False) -> None:
+    """Label the two axes, with equal units of length on request."""
+    axes.set_xlabel(horizontal, fontsize=9, labelpad=1)
+    axes.set_ylabel(vertical, fontsize=9, labelpad=1)
+    axes.tick_params(labelsize=8)
+    if equal:
+        axes.set_aspect("equal")
+
+
+def few_ticks(axes: Axes, number: int = 4) -> None:
+    """At most this many intervals on each axis."""
+    axes.xaxis.set_major_locator(MaxNLocator(number))
+    axes.yaxis.set_major_locator(MaxNLocator(number))
+
+
+def colour_bar(axes: Axes | Sequence[Axes], drawn: ScalarMappable, label: str) -> None:
+    """A colour bar that says what it shows."""
+    first = axes if isinstance(axes, Axes) else axes[0]
+    bar = first.figure.colorbar(drawn, ax=axes, pad=0.015, aspect=25)
+    bar.set_label(label, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+
+
+def curve(axes: Axes, x: np.ndarray, y: np.ndarray, log: bool = False, **style: Any) -> None:
+    """Draw y over x; on a logarithmic scale what is not positive is left out."""
+    if log:
+        y = np.where(y > 0, y, np.nan)
+        if not np.isfinite(y).any():
+            return
+        axes.set_yscale("log")
+    axes.plot(x, y, **style)
+
+
+def history(axes: Axes, history: History) -> None:
+    """Loss, mean square of each residual, and error over seconds, on logarithmic axes."""
+    seconds = np.array(history.column("seconds"))
+    marker = {"marker": "o", "markersize": 3} if len(history) < 3 else {}
+    curve(axes, seconds, np.array(history.column("loss")), True, color="black", linewidth=1.5, label="loss", **marker)
+    for name in history.names:
+        if len(history.names) > 1:
+            curve(axes, seconds, np.array(history.column(name)), True, linewidth=0.9, label=name, **marker)
+    style = {"color": "crimson", "linestyle": "--", "linewidth": 1.5} | marker
+    curve(axes, seconds, np.array(history.column("error")), True, label="relative L2 error", **style)
+    if len(history) > 1 and seconds[0] > 0:
+        axes.set_xscale("log")
+    name_axes(axes, "seconds of training", "mean square, error")
+    axes.grid(alpha=0.3, linewidth=0.5)
+    if axes.lines:
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

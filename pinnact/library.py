@@ -1,0 +1,92 @@
+"""Finding problems: a file anywhere on disk, or a name such as `pde/burgers`."""
+
+import importlib.util
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pinnact.problem import Problem
+
+SHIPPED = Path(__file__).parent / "problems"
+
+
+def find(name: str) -> Path:
+    """The file of a problem: a path, else `./problems/NAME.py`, else the copy that is shipped with the package.
+
+    Raises ValueError when there is none, naming some that exist.
+    """
+    direct = Path(name)
+    if direct.suffix == ".py" and direct.is_file():
+        return direct
+    for root in _roots():
+        candidate = root / (name if name.endswith(".py") else f"{name}.py")
+        if candidate.is_file():
+            return candidate
+    known = names()
+    near = [other for other in known if Path(name).stem in other] or known
+    raise ValueError(f"no problem {name!r}: no such file, nor in ./problems or the package; there are {', '.join(near)}")
+
+
+def names() -> list[str]:
+    """The names of all problems in `./problems` and in the package."""
+    found = {str(path.relative_to(root).with_suffix("")) for root in _roots() for path in root.glob("*/*.py")}
+    return sorted(found)
+
+
+def _roots() -> list[Path]:
+    checkout = Path(__file__).parent.parent / "problems"
+    return [root for root in (Path("problems"), SHIPPED, checkout) if root.is_dir()]
+
+
+def load(path: Path) -> Callable[..., Any]:
+    """The public function of a problem file: the one with the file's name, else its only public function.
+
+    Raises ValueError, with the file and line, when the file itself raises.
+    """
+    spec = importlib.util.spec_from_file_location(f"pinnact_problem_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path}{_line(path, error)} raised {type(error).__name__}: {_first(error)}") from error
+    own = {k: v for k, v in vars(module).items() if inspect.isfunction(v) and v.__module__ == module.__name__}
+    public = {name: function for name, function in own.items() if not name.startswith("_")}
+    if path.stem in public:
+        return public[path.stem]
+    if len(public) != 1:
+        raise ValueError(f"{path} has no function {path.stem}(); define one that returns a pn.Problem")
+    return next(iter(public.values()))
+
+
+def make(path: Path, arguments: Mapping[str, Any]) -> Problem:
+    """The problem that a file's function returns for these arguments; ValueError with what went wrong otherwise."""
+    function = load(path)
+    parameters = inspect.signature(function).parameters
+    for name in arguments:
+        if name not in parameters:
+            raise ValueError(f"{path.stem}() has no argument {name!r}; it has {', '.join(parameters) or 'none'}")
+    try:
+        problem = function(**arguments)
+    except ValueError as error:
+        raise ValueError(f"{path}{_line(path, error)}: {_first(error)}") from error
+    except Exception as error:
+        raise ValueError(f"{path}{_line(path, error)} raised {type(error).__name__}: {_first(error)}") from error
+    if not isinstance(problem, Problem):
+        raise ValueError(f"{path.stem}() in {path} returned a {type(problem).__name__}; return a pn.Problem")
+    return problem
+
+
+def _first(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _line(path: Path, error: BaseException) -> str:
+    """`:12`, the deepest line of the file that the error passed through."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f":{error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f":{lines[-1]}" if lines else ""

@@ -1,0 +1,287 @@
+"""Networks of one point: Equinox modules from `(d,)` coordinates to `(m,)` values, and the recipes that build them.
+
+A *recipe* (`MLP(width=24, depth=3)`) knows no problem; `recipe.build(inputs, outputs, key)` makes the module once the
+coordinates are known. Inputs are scaled to [-1, 1] by the domain's bounds; a periodic coordinate enters as sines and
+cosines of its period, which makes the network exactly periodic.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from pinnact.activations import AbstractActivation, tanh
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network must know of a domain: the bounds of each coordinate, in order, and which are periodic."""
+
+    bounds: Mapping[str, tuple[float, float]]
+    periodic: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """Anything with `build(inputs, outputs, key)` and a `smoothness` (k of C^k)."""
+
+    @property
+    def smoothness(self) -> float: ...
+
+    def build(self, inputs: Inputs, outputs: int, key: PRNGKeyArray) -> eqx.Module: ...
+
+
+class Embedding(eqx.Module):
+    """From raw coordinates to features: scaling to [-1, 1], sines and cosines, random Fourier features on request.
+
+    For a periodic coordinate `x` of period `L`: `cos(2 pi k x / L), sin(2 pi k x / L)`, `k = 1..harmonics`
+    (Dong and Ni 2021, doi:10.1016/j.jcp.2021.110242). Random features `cos(B z), sin(B z)` of the scaled coordinates
+    follow Tancik et al. 2020 (arXiv 2006.10739); `B` is fixed.
+    """
+
+    centre: tuple[float, ...] = eqx.field(static=True)
+    half_width: tuple[float, ...] = eqx.field(static=True)
+    periodic: tuple[bool, ...] = eqx.field(static=True)
+    harmonics: int = eqx.field(static=True)
+    frequencies: tuple[tuple[float, ...], ...] | None = eqx.field(static=True)  # static, so that nothing trains it
+
+    def __init__(self, inputs: Inputs, harmonics: int, fourier: "Fourier | None", key: PRNGKeyArray) -> None:
+        self.centre = tuple((low + high) / 2 for low, high in inputs.bounds.values())
+        self.half_width = tuple((high - low) / 2 for low, high in inputs.bounds.values())
+        self.periodic = tuple(name in inputs.periodic for name in inputs.bounds)
+        self.harmonics = harmonics
+        self.frequencies = None
+        if fourier is not None:
+            draw = np.asarray(jax.random.normal(key, (fourier.count, self._plain_size())), np.float64)
+            self.frequencies = tuple(map(tuple, (fourier.scale * draw).tolist()))
+
+    def _plain_size(self) -> int:
+        return sum(2 * self.harmonics if wraps else 1 for wraps in self.periodic)
+
+    @property
+    def size(self) -> int:
+        """The number of features."""
+        return self._plain_size() if self.frequencies is None else 2 * len(self.frequencies)
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " f"]:
+        centre, half_width = jnp.asarray(self.centre, x.dtype), jnp.asarray(self.half_width, x.dtype)
+        z = (x - centre) / half_width
+        if any(self.periodic):
+            parts: list[Array] = []
+            harmonics = jnp.arange(1, self.harmonics + 1, dtype=x.dtype)
+            for axis, wraps in enumerate(self.periodic):
+                phase = jnp.pi * z[axis] * harmonics
+                parts += [jnp.cos(phase), jnp.sin(phase)] if wraps else [z[axis : axis + 1]]
+            z = jnp.concatenate(parts)
+        if self.frequencies is not None:
+            phase = jnp.asarray(self.frequencies, x.dtype) @ z
+            z = jnp.concatenate([jnp.cos(phase), jnp.sin(phase)])
+        return z
+
+
+@dataclass(frozen=True)
+class Fourier:
+    """Random Fourier features: `count` frequencies drawn from a normal distribution of deviation `scale`."""
+
+    count: int = 32
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_sizes(count=self.count)
+
+
+class Dense(eqx.Module):
+    """One affine layer `W x + b`, Glorot-normal; with random weight factorisation `W = diag(exp(s)) V`.
+
+    Factorisation: Wang et al. 2022 (arXiv 2210.01274), `s ~ N(1, 0.1)`.
+    """
+
+    weight: Float[Array, "n m"]
+    bias: Float[Array, " n"]
+    log_scale: Float[Array, " n"] | None
+
+    def __init__(self, inputs: int, outputs: int, key: PRNGKeyArray, factorised: bool = False) -> None:
+        k_weight, k_scale = jax.random.split(key)
+        weight = jax.random.normal(k_weight, (outputs, inputs)) * jnp.sqrt(2 / (inputs + outputs))
+        self.log_scale = 1 + 0.1 * jax.random.normal(k_scale, (outputs,)) if factorised else None
+        self.weight = weight if self.log_scale is None else weight / jnp.exp(self.log_scale)[:, None]
+        self.bias = jnp.zeros(outputs)
+
+    def __call__(self, x: Float[Array, " m"]) -> Float[Array, " n"]:
+        y = self.weight @ x
+        return (y if self.log_scale is None else jnp.exp(self.log_scale) * y) + self.bias
+
+
+class Feedforward(eqx.Module):
+    """The multilayer perceptron `W_L a(... a(W_1 e(x) + b_1) ...) + b_L` on embedded coordinates."""
+
+    embedding: Embedding
+    layers: tuple[Dense, ...]
+    activations: tuple[AbstractActivation, ...]
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        h = self.embedding(x)
+        for layer, activation in zip(self.layers[:-1], self.activations, strict=True):
+            h = activation(layer(h))
+        return self.layers[-1](h)
+
+
+class Gated(eqx.Module):
+    """The modified MLP of Wang, Teng and Perdikaris 2021 (doi:10.1137/20M1318043).
+
+    Two encoders `U, V` of the input are mixed into every layer: `h <- a(W h + b)`, `h <- h U + (1 - h) V`.
+    """
+
+    embedding: Embedding
+    encoders: tuple[Dense, Dense]
+    layers: tuple[Dense, ...]
+    activations: tuple[AbstractActivation, ...]
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        h = self.embedding(x)
+        u, v = (self.activations[0](encoder(h)) for encoder in self.encoders)
+        for layer, activation in zip(self.layers[:-1], self.activations, strict=True):
+            h = activation(layer(h))
+            h = h * u + (1 - h) * v
+        return self.layers[-1](h)
+
+
+class PirateBlock(eqx.Module):
+    """A residual block with a trainable gate that starts at zero: `x + alpha (block(x) - x)` (arXiv 2402.00326)."""
+
+    layers: tuple[Dense, Dense, Dense]
+    activations: tuple[AbstractActivation, ...]
+    gate: Float[Array, ""]
+
+    def __call__(self, x: Float[Array, " w"], u: Float[Array, " w"], v: Float[Array, " w"]) -> Float[Array, " w"]:
+        f = self.activations[0](self.layers[0](x))
+        z = f * u + (1 - f) * v
+        g = self.activations[1](self.layers[1](z))
+        z = g * u + (1 - g) * v
+        h = self.activations[2](self.layers[2](z))
+        return self.gate * h + (1 - self.gate) * x
+
+
+class Pirate(eqx.Module):
+    """PirateNet (Wang, Li, Chen, Perdikaris 2024, arXiv 2402.00326): at the start linear in its embedding."""
+
+    embedding: Embedding
+    encoders: tuple[Dense, Dense]
+    first: Dense
+    blocks: tuple[PirateBlock, ...]
+    last: Dense
+    activation: AbstractActivation
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        e = self.embedding(x)
+        u, v = (self.activation(encoder(e)) for encoder in self.encoders)
+        h = self.first(e)
+        for block in self.blocks:
+            h = block(h, u, v)
+        return self.last(h)
+
+
+def _per_layer(activation: AbstractActivation | Sequence[AbstractActivation], depth: int) -> list[AbstractActivation]:
+    if isinstance(activation, AbstractActivation):
+        return [activation] * depth
+    if not isinstance(activation, Sequence) or not all(isinstance(a, AbstractActivation) for a in activation):
+        raise ValueError(f"activation={activation!r} is none; give pn.tanh, or pn.Activation(f, smoothness=...), or a list")
+    if len(activation) != depth:
+        raise ValueError(f"{len(activation)} activations for {depth} hidden layers; give one, or one a layer")
+    return list(activation)
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, value in sizes.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}={value!r} is no size of a network; give a whole number of 1 or more")
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Recipe of a multilayer perceptron: `depth` hidden layers of `width` units, `activation` one or one a layer.
+
+    `harmonics` sines and cosines embed each periodic coordinate, `fourier=Fourier(32, 1.0)` adds random features,
+    `factorised=True` factorises the weights, `gated=True` mixes two encoders into every layer (modified MLP).
+    """
+
+    width: int = 24
+    depth: int = 3
+    activation: AbstractActivation | Sequence[AbstractActivation] = tanh
+    harmonics: int = 2
+    fourier: Fourier | None = None
+    factorised: bool = False
+    gated: bool = False
+
+    def __post_init__(self) -> None:
+        _check_sizes(width=self.width, depth=self.depth, harmonics=self.harmonics)
+        _per_layer(self.activation, self.depth)
+
+    @property
+    def smoothness(self) -> float:
+        """k of C^k: the least of the activations."""
+        return min(activation.smoothness for activation in _per_layer(self.activation, self.depth))
+
+    def build(self, inputs: Inputs, outputs: int, key: PRNGKeyArray) -> eqx.Module:
+        """The module for these `inputs` and this many `outputs`."""
+        k_embedding, k_first, k_second, *keys = jax.random.split(key, self.depth + 4)
+        embedding = Embedding(inputs, self.harmonics, self.fourier, k_embedding)
+        sizes = [embedding.size, *[self.width] * self.depth, outputs]
+        layers = [Dense(a, b, k, self.factorised) for a, b, k in zip(sizes[:-1], sizes[1:], keys, strict=True)]
+        activations = [a.for_layer(self.width) for a in _per_layer(self.activation, self.depth)]
+        if not self.gated:
+            return Feedforward(embedding, tuple(layers), tuple(activations))
+        u, v = (Dense(embedding.size, self.width, k, self.factorised) for k in (k_first, k_second))
+        return Gated(embedding, (u, v), tuple(layers), tuple(activations))
+
+
+def ModifiedMLP(width: int = 24, depth: int = 3, **options: Any) -> MLP:
+    """Recipe of the modified MLP: an `MLP` with `gated=True`; `options` are those of `MLP`."""
+    return MLP(width, depth, gated=True, **options)
+
+
+@dataclass(frozen=True)
+class PirateNet:
+    """Recipe of a PirateNet: `depth` residual blocks of three layers; random Fourier features by default."""
+
+    width: int = 24
+    depth: int = 2
+    activation: AbstractActivation = tanh
+    harmonics: int = 2
+    fourier: Fourier | None = field(default_factory=Fourier)
+    factorised: bool = True
+
+    def __post_init__(self) -> None:
+        _check_sizes(width=self.width, depth=self.depth, harmonics=self.harmonics)
+        _per_layer(self.activation, 1)
+
+    @property
+    def smoothness(self) -> float:
+        """k of C^k of the activation."""
+        return self.activation.smoothness
+
+    def build(self, inputs: Inputs, outputs: int, key: PRNGKeyArray) -> eqx.Module:
+        """The module for these `inputs` and this many `outputs`."""
+        keys = iter(jax.random.split(key, 5 + 3 * self.depth))
+        embedding = Embedding(inputs, self.harmonics, self.fourier, next(keys))
+
+        def dense(size_in: int, size_out: int) -> Dense:
+            return Dense(size_in, size_out, next(keys), self.factorised)
+
+        def block() -> PirateBlock:
+            layers = (dense(self.width, self.width), dense(self.width, self.width), dense(self.width, self.width))
+            return PirateBlock(layers, tuple(self.activation.for_layer(self.width) for _ in layers), jnp.zeros(()))
+
+        encoders = (dense(embedding.size, self.width), dense(embedding.size, self.width))
+        first = dense(embedding.size, self.width)
+        blocks = tuple(block() for _ in range(self.depth))
+        last = dense(self.width, outputs)
+        return Pirate(embedding, encoders, first, blocks, last, self.activation.for_layer(self.width))
+
+
+RECIPES: dict[str, Callable[..., Recipe]] = {"mlp": MLP, "modified_mlp": ModifiedMLP, "piratenet": PirateNet}

@@ -1,0 +1,61 @@
+"""Methods in sequence, by name, and the automatic choice."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pinnact.optimisers.base import AbstractOptimiser
+from pinnact.optimisers.broyden import SelfScaledBroyden
+from pinnact.optimisers.first_order import adam
+from pinnact.optimisers.gauss_newton import LevenbergMarquardt
+from pinnact.optimisers.lbfgs import LBFGS
+
+MOST_DENSE = 6000  # parameters up to which a dense inverse Hessian (p^2 numbers: 288 MB) pays
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An optimiser for a number of `steps`, or for a `share` of the budget; the last stage takes what is left."""
+
+    optimiser: AbstractOptimiser
+    steps: int | None = None
+    share: float | None = None
+
+
+NAMED: dict[str, Callable[[], Sequence[Stage]]] = {
+    "adam": lambda: [Stage(adam())],
+    "lbfgs": lambda: [Stage(LBFGS())],
+    "ssbroyden": lambda: [Stage(SelfScaledBroyden())],
+    "lm": lambda: [Stage(LevenbergMarquardt())],
+    "adam+lbfgs": lambda: [Stage(adam(), share=0.3), Stage(LBFGS())],
+    "adam+ssbroyden": lambda: [Stage(adam(), share=0.1), Stage(SelfScaledBroyden())],
+}
+
+
+def automatic(parameters: int, precision: str, budget: float | None) -> list[Stage]:
+    """The default: self-scaled Broyden where its dense matrix pays and float64 holds, else Adam, then L-BFGS.
+
+    In float32 quasi-Newton differences drown in round-off after some hundred steps, so Adam does most of the work.
+    """
+    if precision == "float64" and parameters <= MOST_DENSE:
+        return [Stage(SelfScaledBroyden())]
+    if precision == "float64":
+        return [Stage(adam(), share=0.2), Stage(LBFGS())]
+    return [Stage(adam(), share=0.7), Stage(LBFGS(memory=20))]
+
+
+def stages(
+    optimiser: str | AbstractOptimiser | Sequence[Stage], parameters: int, precision: str, budget: float | None
+) -> list[Stage]:
+    """The stages that an `optimiser` argument means: a name, one method, or a sequence of stages."""
+    if isinstance(optimiser, AbstractOptimiser):
+        return [Stage(optimiser)]
+    if not isinstance(optimiser, str):
+        return list(optimiser)
+    if optimiser == "auto":
+        return automatic(parameters, precision, budget)
+    if optimiser not in NAMED:
+        close = difflib.get_close_matches(optimiser, NAMED, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(f"optimiser {optimiser!r} is unknown; {hint}there are auto, {', '.join(NAMED)}")
+    return list(NAMED[optimiser]())

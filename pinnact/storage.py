@@ -1,0 +1,276 @@
+"""Solutions in a file: one line of JSON that says what it holds, then the arrays of the model. No pickle.
+
+The header alone tells problem, network, precision, summary and history (`head -1 solution.eqx | python -m json.tool`).
+What Python functions define (equations, data that are built in) is not stored: the problem is given again at loading,
+and recorded values at four points show whether it is the one that the solution belongs to.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from pinnact import activations
+from pinnact.activations import AbstractActivation
+from pinnact.history import History
+from pinnact.lifts import for_problem, plain
+from pinnact.model import Model, Networks, build_model
+from pinnact.networks import MLP, Fourier, PirateNet
+from pinnact.precision import precision
+from pinnact.problem import Problem
+from pinnact.system import System
+
+FORMAT, VERSION = "pinnact solution", 1
+KNOWN = {recipe.__name__: recipe for recipe in (MLP, PirateNet, Fourier)}
+CHECK_POINTS = 4
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that takes its place when all went well, and vanishes otherwise."""
+    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def plain_data(value: Any) -> Any:
+    """`value` as JSON has it: NumPy numbers and arrays become Python's, what is not finite None, other things text."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case complex():
+            return [plain_data(value.real), plain_data(value.imag)]
+        case Mapping():
+            return {str(key): plain_data(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [plain_data(entry) for entry in value]
+        case np.ndarray() | np.generic():
+            return plain_data(value.tolist())
+    return str(value)
+
+
+# -- networks as text ----------------------------------------------------------------------------------------------
+
+
+def network_data(network: Networks) -> dict[str, Any]:
+    """A recipe (or one an unknown) as plain data; what isn't the library's own becomes `{"custom": class}`."""
+    if isinstance(network, Mapping):
+        return {"by_unknown": {name: network_data(part) for name, part in network.items()}}
+    try:
+        return _recipe_data(network)
+    except ValueError:
+        return {"custom": type(network).__name__}
+
+
+def _recipe_data(value: Any) -> Any:
+    if isinstance(value, AbstractActivation):
+        found = activations.get(value.name)
+        if getattr(found, "f", None) != getattr(value, "f", value):
+            raise ValueError(f"{value.name} is not the library's")
+        return value.name
+    if KNOWN.get(type(value).__name__) is type(value):
+        fields = {field.name: _recipe_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"recipe": type(value).__name__} | fields
+    if isinstance(value, list | tuple):
+        return [_recipe_data(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise ValueError(f"{value!r} is not the library's")
+
+
+def _recipe(data: Any) -> Any:
+    match data:
+        case str():
+            return activations.get(data)
+        case list():
+            return tuple(_recipe(entry) for entry in data)
+        case {"recipe": str() as name, **fields}:
+            return KNOWN[name](**{key: _recipe(entry) for key, entry in fields.items()})
+    return data
+
+
+def network_of(data: Mapping[str, Any]) -> Networks | None:
+    """The recipes that `network_data` described; None where one is the user's own."""
+    if "by_unknown" in data:
+        parts = {name: network_of(part) for name, part in data["by_unknown"].items()}
+        return None if None in parts.values() else parts  # type: ignore[return-value]
+    return None if "custom" in data else _recipe(data)
+
+
+# -- writing ----------------------------------------------------------------------------------------------
+
+
+class Stored(NamedTuple):
+    """What a file gives back: the parts of a solution, and values at points to check it with."""
+
+    system: System
+    model: Model
+    history: History
+    summary: dict[str, Any]
+    network: Networks
+    check: tuple[np.ndarray, dict[str, np.ndarray]]
+
+
+def problem_data(problem: Problem) -> dict[str, Any]:
+    """What must be equal in the problem that a solution is loaded with."""
+    kinds = {name: "complex" if u.kind == "complex" else u.size for name, u in problem.fields.items()}
+    numbers = {
+        name: value
+        for name, value in problem.coefficients.items()
+        if not callable(value) and name not in problem.inferred
+    }
+    return {
+        "problem": problem.name,
+        "coordinates": {name: list(side) for name, side in problem.domain.bounds.items()},
+        "periodic": list(problem.domain.periodic),
+        "unknowns": kinds,
+        "coefficients": plain_data(numbers),
+        "inferred": sorted(problem.inferred),
+    }
+
+
+def check_points(problem: Problem) -> np.ndarray:
+    """Points at which the values of a solution are recorded: spread over the bounding box, the same for one domain."""
+    share = (np.arange(1, CHECK_POINTS + 1)[:, None] * np.sqrt(np.arange(2.0, problem.domain.dimension + 2))) % 1.0
+    low, high = np.array(list(problem.domain.bounds.values())).T
+    return low + (high - low) * share
+
+
+def save(
+    path: Path,
+    system: System,
+    model: Model,
+    history: History,
+    summary: Mapping[str, Any],
+    network: Networks,
+    values: Mapping[str, np.ndarray],
+) -> None:
+    """Write a solution; `values` are those at `check_points`."""
+    buffer = io.BytesIO()
+    eqx.tree_serialise_leaves(buffer, model)
+    payload = buffer.getvalue()
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        **problem_data(system.problem),
+        "domain": repr(system.problem.domain),
+        "hard": system.ansatz.notes != plain(system.problem).notes,
+        "built_in": list(system.ansatz.built_in),
+        "network": network_data(network),
+        "seed": summary.get("seed"),
+        "precision": summary.get("precision", "float64"),
+        "arrays": _arrays(model),
+        "check": {name: plain_data(value) for name, value in values.items()},
+        "summary": plain_data(summary),
+        "history": {"names": list(history.names), "rows": plain_data(list(history))},
+        "bytes": len(payload),
+    }
+    header["sha256"] = _digest(header, payload)
+    with atomic(path) as temporary:
+        temporary.write_bytes(json.dumps(header).encode() + b"\n" + payload)
+
+
+def _arrays(model: Model) -> list[dict[str, Any]]:
+    leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(model, eqx.is_array_like))
+    return [
+        {"name": jax.tree_util.keystr(key), "shape": list(np.shape(leaf)), "dtype": str(np.asarray(leaf).dtype)}
+        for key, leaf in leaves
+    ]
+
+
+def _digest(header: Mapping[str, Any], payload: bytes) -> str:
+    words = {key: value for key, value in header.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(words).encode() + b"\n" + payload).hexdigest()
+
+
+# -- reading ----------------------------------------------------------------------------------------------
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The header and the payload of a file, both checked; ValueError says in one line what is wrong with it."""
+    first, newline, payload = path.read_bytes().partition(b"\n")
+    try:
+        header = json.loads(first)
+    except ValueError as error:
+        raise ValueError(f"{path}: no pinnact solution, its first line is no header in JSON") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError(f"{path}: no pinnact solution, its header does not say so")
+    if header.get("version") != VERSION:
+        raise ValueError(f"{path}: of format {header.get('version')}, this pinnact reads {VERSION}; use the newer one")
+    if not newline or len(payload) != header.get("bytes"):
+        raise ValueError(
+            f"{path}: damaged, {len(payload)} bytes of arrays instead of {header.get('bytes')}; copy or save it again"
+        )
+    if _digest(header, payload) != header.get("sha256"):
+        raise ValueError(f"{path}: damaged, its checksum does not fit; copy or save it again")
+    return header, payload
+
+
+def load(path: Path, problem: Problem, network: Networks | None = None) -> Stored:
+    """What `save` wrote, put together with its problem; ValueError where the two don't belong together."""
+    header, payload = read_header(path)
+    for key, mine in problem_data(problem).items():
+        if plain_data(mine) != header[key]:
+            raise ValueError(f"{path}: saved with {key} {_text(header[key])}, the given problem has {_text(mine)}")
+    network = network_of(header["network"]) if network is None else network
+    if network is None:
+        raise ValueError(f"{path}: its network is your own ({_text(header['network'])}); load it with network=...")
+    with precision("float64"):
+        ansatz = for_problem(problem, header["hard"])
+    if list(ansatz.built_in) != header["built_in"]:
+        built_in = ", ".join(header["built_in"]) or "nothing"
+        raise ValueError(
+            f"{path}: saved with {built_in} built in, the given problem has {ansatz.built_in or 'nothing'}"
+        )
+    with precision(header["precision"]):
+        model = build_model(problem, network, jax.random.key(0))
+        for mine, saved in zip(_arrays(model), header["arrays"], strict=False):
+            if mine != saved:
+                raise ValueError(
+                    f"{path}: holds {_text(saved)}, the network needs {_text(mine)}; give the same network"
+                )
+        if len(_arrays(model)) != len(header["arrays"]):
+            raise ValueError(f"{path}: holds {len(header['arrays'])} arrays, the network needs {len(_arrays(model))}")
+        model = eqx.tree_deserialise_leaves(io.BytesIO(payload), model)
+    history = History(tuple(header["history"]["names"]))
+    history.rows = header["history"]["rows"]
+    values = {name: _numbers(header["check"][name], u.kind == "complex") for name, u in problem.fields.items()}
+    check = check_points(problem), values
+    return Stored(System(problem, ansatz), model, history, header["summary"], network, check)
+
+
+def _numbers(data: Any, is_complex: bool) -> np.ndarray:
+    array = np.array(data, dtype=float)  # None becomes nan
+    return array[..., 0] + 1j * array[..., 1] if is_complex else array
+
+
+def _text(value: Any) -> str:
+    return json.dumps(plain_data(value)).replace('"', "")
+
+
+def verify(path: Path, saved: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) -> None:
+    """Raise ValueError unless the loaded solution has the recorded values: else the problem or network is another."""
+    for name, value in saved.items():
+        scale = 1 + np.max(np.abs(value), initial=0.0, where=np.isfinite(value))
+        if not np.allclose(now[name], value, rtol=0.0, atol=1e-9 * scale, equal_nan=True):
+            raise ValueError(
+                f"{path}: {name} does not have the values it was saved with; the problem's data or the network differ"
+            )

@@ -1,0 +1,234 @@
+"""A system: a problem held at finitely many points, one row a point; what optimisers shrink.
+
+Residuals that hold on one region form a *group*: they share their points and one pass of derivatives. The points of a
+group, and what depends on them alone (normals, the derivatives of the lift, data), are a *batch*, an argument of the
+compiled functions, so that drawing new points compiles nothing anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pinnact.domains import Region
+from pinnact.fields import Field
+from pinnact.lifts import Ansatz
+from pinnact.model import Model
+from pinnact.operators import Engine, Index, PointFunction, forward
+from pinnact.problem import Integral, Problem
+from pinnact.residuals import real_rows
+
+
+class Batch(NamedTuple):
+    """The points of a group and what depends on them alone; `shares` weighs each point (mean 1)."""
+
+    points: Float[Array, "n d"]
+    shares: Float[Array, " n"]
+    normals: Float[Array, "n s"] | None = None
+    lift: dict[Index, Float[Array, "n m"]] | None = None
+    data: dict[str, Float[Array, "n k"]] | None = None
+
+
+Batches = dict[str, Batch]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Residuals on one region: their names, the region (None for data), the derivatives they take."""
+
+    name: str
+    residuals: tuple[str, ...]
+    region: Region | None
+    plan: Mapping[str, set[Index]]
+    integral: Integral | None = None
+    observation: int | None = None
+
+    @property
+    def interior(self) -> bool:
+        """Whether the group holds inside the domain, as equations do."""
+        return self.region is not None and self.region.kind == "interior" and self.integral is None
+
+
+class System:
+    """The residuals of `problem` under `ansatz` as functions of a model and of batches of points."""
+
+    def __init__(self, problem: Problem, ansatz: Ansatz, engine: Engine = forward) -> None:
+        self.problem, self.ansatz, self.engine = problem, ansatz, engine
+        spans, start = {}, 0
+        for name, unknown in problem.fields.items():
+            spans[name] = slice(start, start + unknown.size)
+            start += unknown.size
+        self.spans: dict[str, slice] = spans
+
+    @cached_property
+    def groups(self) -> dict[str, Group]:
+        """The groups by name: the interior, each region of a condition that isn't built in, each set of data."""
+        problem = self.problem
+        members: dict[str, list[str]] = {}
+        regions: dict[str, Region] = {}
+        groups: dict[str, Group] = {}
+        for name, residual in problem.residuals_by_name.items():
+            if name in self.ansatz.built_in:
+                continue
+            condition = problem.conditions.get(name)
+            region = problem.region(name)
+            if isinstance(condition, Integral):
+                groups[name] = Group(name, (name,), region, residual.record.indices, integral=condition)
+                continue
+            key = "interior" if region is problem.domain.interior else name
+            members.setdefault(key, []).append(name)
+            regions[key] = region
+        for key, names in members.items():
+            plan: dict[str, set[Index]] = {}
+            for name in names:
+                for unknown, indices in problem.residuals_by_name[name].record.indices.items():
+                    plan.setdefault(unknown, set()).update(indices)
+            groups[key] = Group(key, tuple(names), regions[key], plan)
+        for i, observation in enumerate(problem.observations):
+            key = "data" if len(problem.observations) == 1 else f"data{i + 1}"
+            groups[key] = Group(key, (key,), None, {name: {()} for name in observation.values}, observation=i)
+        return dict(sorted(groups.items(), key=lambda item: not item[1].interior))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all residuals that are part of the loss, in order."""
+        return tuple(name for group in self.groups.values() for name in group.residuals)
+
+    # -- fields -------------------------------------------------------------------------------------------------
+
+    def functions(self, model: Model) -> dict[str, PointFunction]:
+        """The unknowns and coefficients of a model as functions of a point."""
+
+        def whole(point: Array) -> Array:
+            outputs = self.ansatz.trial(model.outputs(point), point)
+            return outputs if self.ansatz.lift is None else outputs + self.ansatz.lift(point)
+
+        unknowns = {
+            name: (lambda q, name=name: self.problem.fields[name].assemble(whole(q)[self.spans[name]]))
+            for name in self.problem.fields
+        }
+        return unknowns | self._coefficients(model)
+
+    def _coefficients(self, model: Model) -> dict[str, PointFunction]:
+        return self.problem.coefficient_functions() | dict(model.coefficients)
+
+    def _indices(self, group: Group) -> list[Index]:
+        indices = {()}.union(*(group.plan.get(name, set()) for name in self.problem.fields))
+        return sorted(indices, key=lambda i: (len(i), i))
+
+    def batch(self, group: Group, points: np.ndarray, normals: np.ndarray | None = None) -> Batch:
+        """The batch of a group at `points (n, d)`: call within the precision context."""
+        points_ = jnp.asarray(points, jnp.zeros(()).dtype)
+        lift = None
+        if self.ansatz.lift is not None:
+            lift = self._lift_table(group.name)(points_)
+        data = None
+        if group.observation is not None:
+            values = self.problem.observations[group.observation].values
+            data = {name: jax.vmap(real_rows)(jnp.asarray(value)) for name, value in values.items()}
+        shares = jnp.ones(len(points), points_.dtype)
+        return Batch(points_, shares, None if normals is None else jnp.asarray(normals, points_.dtype), lift, data)
+
+    def _lift_table(self, name: str) -> Any:
+        cache = self.__dict__.setdefault("_lift_tables", {})
+        if name not in cache:
+            indices, lift = self._indices(self.groups[name]), self.ansatz.lift
+            assert lift is not None
+            cache[name] = jax.jit(jax.vmap(lambda q: self.engine(lift, q, indices)))
+        return cache[name]
+
+    # -- rows ---------------------------------------------------------------------------------------------------
+
+    def _fields(self, model: Model, group: Group, point: Array, lift: Mapping[Index, Array] | None) -> dict[str, Field]:
+        problem = self.problem
+        functions = self.functions(model)
+        table = self.engine(lambda q: self.ansatz.trial(model.outputs(q), q), point, self._indices(group))
+        if lift is not None:
+            table = {index: value + lift[index] for index, value in table.items()}
+        fields = {}
+        for name, unknown in problem.fields.items():
+            own = {index: unknown.assemble(value[self.spans[name]]) for index, value in table.items()}
+            fields[name] = Field(name, functions[name], point, problem.frame, own)
+        for name in problem.coefficients:  # a table for what is taken; an argument that is unused, or only k(q), has none
+            own = self.engine(functions[name], point, group.plan[name] | {()}) if name in group.plan else {}
+            fields[name] = Field(name, functions[name], point, problem.frame, own)
+        return fields
+
+    def point_rows(self, model: Model, group: Group, row: Batch) -> dict[str, Float[Array, " k"]]:
+        """The residuals of a group at one point; `row` is one row of its batch."""
+        fields = self._fields(model, group, row.points, row.lift)
+        if row.data is not None:
+            rows = [real_rows(fields[name]) - value for name, value in row.data.items()]
+            return {group.name: jnp.concatenate(rows)}
+        residuals = self.problem.residuals_by_name
+        return {name: residuals[name](fields, row.points, row.normals) for name in group.residuals}
+
+    def residuals(self, model: Model, batches: Batches) -> dict[str, Float[Array, "n k"]]:
+        """The residuals `(n, rows)` by name; an integral condition has one row."""
+        result = {}
+        for name, batch in batches.items():
+            group = self.groups[name]
+            rows = jax.vmap(lambda row, group=group: self.point_rows(model, group, row))(batch)
+            if group.integral is not None:
+                mean = jnp.mean(rows[name] * batch.shares[:, None], axis=0, keepdims=True)
+                rows = {name: group.region.measure * mean - group.integral.equals}  # type: ignore[union-attr]
+            result |= rows
+        return result
+
+    def weighted(self, model: Model, batches: Batches, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """Residuals scaled so that the loss is the sum of their squares: `sqrt(weight share / n) r`."""
+        result = {}
+        for name, batch in batches.items():
+            group = self.groups[name]
+            rows = self.residuals(model, {name: batch})
+            shares = batch.shares[:, None] if group.integral is None else jnp.ones((1, 1))
+            for residual, r in rows.items():
+                result[residual] = jnp.sqrt(weights[residual] * shares / len(r)) * r
+        return result
+
+    def loss(self, model: Model, batches: Batches, weights: Mapping[str, Array]) -> Float[Array, ""]:
+        """`sum_k weight_k mean(share r_k^2)` over residuals."""
+        return sum((jnp.sum(r**2) for r in self.weighted(model, batches, weights).values()), jnp.zeros(()))
+
+    def rows(self, model: Model, batches: Batches, weights: Mapping[str, Array]) -> Float[Array, " rows"]:
+        """All weighted residuals in one vector, point by point in each group, whose squared norm is the loss."""
+        weighted = self.weighted(model, batches, weights)
+        parts = [jnp.concatenate([weighted[k] for k in self.groups[name].residuals], axis=1) for name in batches]
+        return jnp.concatenate([part.ravel() for part in parts])
+
+    def jacobian(
+        self, model: Model, batches: Batches, weights: Mapping[str, Array]
+    ) -> tuple[Float[Array, " rows"], Float[Array, "rows p"]]:
+        """The weighted rows and their derivatives by the parameters, row by row.
+
+        `vmap` of the gradient of one point's rows: far cheaper than `jacrev` of the stacked vector.
+        """
+        trainables, static = eqx.partition(model, eqx.is_inexact_array)
+        flat, unravel = jax.flatten_util.ravel_pytree(trainables)
+        values, slopes = [], []
+        for name, batch in batches.items():
+            group = self.groups[name]
+
+            def one(p: Array, row: Batch, group: Group = group, n: int = len(batch.points)) -> tuple[Array, Array]:
+                rows = self.point_rows(eqx.combine(unravel(p), static), group, row)
+                scaled = [jnp.sqrt(weights[k] * row.shares / n) * r for k, r in rows.items()]
+                return jnp.concatenate(scaled), jnp.concatenate(scaled)
+
+            if group.integral is not None:
+                whole = lambda p, name=name, batch=batch: jnp.concatenate(
+                    [r.ravel() for r in self.weighted(eqx.combine(unravel(p), static), {name: batch}, weights).values()]
+                )
+                values.append(whole(flat))
+                slopes.append(jax.jacrev(whole)(flat))
+                continue
+            slope, value = jax.vmap(jax.jacrev(one, has_aux=True), in_axes=(None, 0))(flat, batch)
+            values.append(value.ravel())
+            slopes.append(slope.reshape(-1, flat.size))
+        return jnp.concatenate(values), jnp.concatenate(slopes)

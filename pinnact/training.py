@@ -1,0 +1,330 @@
+"""Training: `solve` introduces a problem, a network and an optimiser to each other."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from pinnact.collocation import AbstractResampling, Points, ResidualAdaptive
+from pinnact.history import History
+from pinnact.lifts import for_problem
+from pinnact.model import Model, Networks, build_model, smoothness
+from pinnact.networks import MLP
+from pinnact.operators import ENGINES
+from pinnact.optimisers import AbstractOptimiser, Objective, Stage, stages
+from pinnact.precision import precision as precision_context
+from pinnact.problem import Problem
+from pinnact.progress import NoProgress, ProgressLine
+from pinnact.scoring import Score
+from pinnact.smoothness import check_smoothness
+from pinnact.solution import Solution
+from pinnact.system import Batches, System
+from pinnact.weights import AbstractWeights, Fixed
+
+logger = logging.getLogger("pinnact")
+CHUNK_SECONDS = 0.5  # how long the compiled loop runs between two looks at the clock
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When training stops: seconds of wall clock, steps, a loss small enough, steps without progress."""
+
+    budget: float | None = 60.0
+    steps: int | None = None
+    tolerance: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.budget is None and self.steps is None:
+            raise ValueError("neither a budget nor steps: training would never end; give budget=60 or steps=1000")
+        for name in ("budget", "steps", "tolerance", "patience"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name}={value!r}: it must be above 0 and finite")
+
+
+def minutes(value: float) -> float:
+    """Minutes as seconds, for `budget=pn.minutes(10)`."""
+    return 60.0 * value
+
+
+def solve(
+    problem: Problem,
+    network: Networks | None = None,
+    *,
+    optimiser: str | AbstractOptimiser | Sequence[Stage] = "auto",
+    points: Points | None = None,
+    weights: AbstractWeights | None = None,
+    resampling: AbstractResampling | None = None,
+    budget: float | None = None,
+    steps: int | None = None,
+    tolerance: float | None = None,
+    patience: int | None = None,
+    seed: int = 0,
+    precision: str = "float64",
+    hard: bool = True,
+    engine: str = "forward",
+    allow_rough: bool = False,
+    device: Any = None,
+    progress: bool = False,
+) -> Solution:
+    """Train a network until the residuals of `problem` vanish, and return the solution.
+
+    `network` is a recipe (`pn.MLP()` by default), an Equinox module of one point, or one of these an unknown in a
+    mapping. `budget` is wall-clock seconds, compilation included (60 unless `steps` is given); `tolerance` a loss at
+    which to stop, `patience` a number of steps without a lower loss. `hard=False` builds nothing into the field.
+    Raises ValueError for arguments that don't fit, SmoothnessError for a network that is too rough.
+    """
+    if not isinstance(problem, Problem):
+        raise ValueError(f"problem={problem!r} is no pn.Problem; call the problem's function first, as in burgers()")
+    if engine not in ENGINES:
+        raise ValueError(f"engine {engine!r} is unknown; choose one of {', '.join(ENGINES)}")
+    limits = Limits(60.0 if budget is None and steps is None else budget, steps, tolerance, patience)
+    network = MLP() if network is None else network
+    label = activation_label(network)
+    check_smoothness(problem, smoothness(network), label, allow_rough)
+    with precision_context("float64"):
+        ansatz = for_problem(problem, hard)
+        for note in ansatz.notes:
+            logger.info(note)
+        score = Score.of(problem)
+    with precision_context(precision), jax.default_device(device):
+        system = System(problem, ansatz, ENGINES[engine])
+        run = Run(
+            system, network, limits, points or Points(), weights or Fixed(), resampling or ResidualAdaptive(gap=2.0),
+            optimiser, seed, precision, score, ProgressLine() if progress else NoProgress(), label,
+        )  # fmt: skip
+        return run.train()
+
+
+def activation_label(network: Networks) -> str:
+    """The activations of a network by name, for messages and summaries."""
+    if isinstance(network, Mapping):
+        return "/".join(dict.fromkeys(activation_label(part) for part in network.values()))
+    activation = getattr(network, "activation", None)
+    parts = activation if isinstance(activation, tuple | list) else [activation]
+    return "/".join(dict.fromkeys(getattr(part, "name", "its own activation") for part in parts))
+
+
+@dataclass
+class Run:
+    """One training run: everything that `solve` was given, and the loop."""
+
+    system: System
+    network: Networks
+    limits: Limits
+    points: Points
+    weights: AbstractWeights
+    resampling: AbstractResampling
+    optimiser: str | AbstractOptimiser | Sequence[Stage]
+    seed: int
+    precision: str
+    score: Score
+    line: Any
+    label: str
+    step: int = 0
+    stopped: str = ""
+    history: History = field(init=False)
+
+    def train(self) -> Solution:
+        """Run all stages and return the solution with the last good parameters."""
+        started = time.perf_counter()
+        self.history = History(self.system.names)
+        model = build_model(self.system.problem, self.network, jax.random.key(self.seed))
+        trainables, static = eqx.partition(model, eqx.is_inexact_array)
+        flat, unravel = jax.flatten_util.ravel_pytree(trainables)
+        flat = flat.astype(jnp.zeros(()).dtype)
+        self.to_model: Callable[[Array], Model] = lambda p: eqx.combine(unravel(p), static)
+        self.started = started
+        self.evaluate = jax.jit(self._evaluate)
+        self.predict = jax.jit(self._predict)
+        self.where = jnp.asarray(self.score.points, flat.dtype)
+        self.batches = self.points.draw(self.system, 1000 * self.seed)
+        self.loss_weights = self.weights.start(self.system)
+        plan = stages(self.optimiser, flat.size, self.precision, self.limits.budget)
+        lift_error = self.score.errors(self._values(jnp.zeros_like(flat))) if self.system.ansatz.lift else {}
+        good = flat
+        with self.line:
+            for number, stage in enumerate(plan):
+                good = self._stage(stage, good, last=number == len(plan) - 1)
+                if self.stopped and self.stopped not in ("stage", "stalled"):
+                    break
+        return Solution(
+            self.system, self.to_model(good), self.history, self.score,
+            {
+                "activation": self.label,
+                "network": describe(self.network),
+                "parameters": int(flat.size),
+                "optimiser": "+".join(stage.optimiser.name for stage in plan),
+                "seed": self.seed,
+                "precision": self.precision,
+                "device": str(next(iter(flat.devices()))),
+                "seconds": round(time.perf_counter() - started, 3),
+                "steps": self.step,
+                "loss": float(self.history.column("loss")[-1]) if len(self.history) else float("nan"),
+                "lift_error": lift_error or None,
+                "stopped": self.stopped,
+            },
+        )  # fmt: skip
+
+    # -- compiled functions -------------------------------------------------------------------------------------
+
+    def _evaluate(self, p: Array, batches: Batches, weights: dict[str, Array]) -> tuple[Array, Array, dict[str, Array]]:
+        """Loss, gradient, and the mean square of each residual."""
+
+        def loss(p: Array) -> tuple[Array, dict[str, Array]]:
+            rows = self.system.weighted(self.to_model(p), batches, weights)
+            parts = {name: jnp.sum(r**2) / weights[name] for name, r in rows.items()}
+            return sum((jnp.sum(r**2) for r in rows.values()), jnp.zeros(())), parts
+
+        (value, parts), gradient = jax.value_and_grad(loss, has_aux=True)(p)
+        return value, gradient, parts
+
+    def _predict(self, p: Array, points: Array) -> dict[str, Array]:
+        functions = self.system.functions(self.to_model(p))
+        return {name: jax.vmap(functions[name])(points) for name in self.system.problem.fields}
+
+    def _objective(self, batches: Batches, weights: dict[str, Array]) -> Objective:
+        value = lambda p: self.system.loss(self.to_model(p), batches, weights)
+        return Objective(
+            value, jax.value_and_grad(value), lambda p: self.system.jacobian(self.to_model(p), batches, weights)
+        )
+
+    def _chunk(self, optimiser: AbstractOptimiser) -> Callable[..., tuple]:
+        """The compiled loop of one stage: up to `most` steps, ending early when stuck or no longer finite."""
+
+        def chunk(p: Array, state: Any, batches: Batches, weights: dict[str, Array], most: Array) -> tuple:
+            objective = self._objective(batches, weights)
+
+            def body(carry: tuple) -> tuple:
+                p, state, _, _, count = carry
+                step = optimiser.step(objective, p, state)
+                return step.parameters, step.state, step.loss, jnp.asarray(step.stalled), count + 1
+
+            def go_on(carry: tuple) -> Array:
+                _, _, loss, stalled, count = carry
+                return (count < most) & ~stalled & ~jnp.isnan(loss)
+
+            begin = (p, state, jnp.zeros((), p.dtype), jnp.array(False), jnp.array(0))
+            return jax.lax.while_loop(go_on, body, begin)
+
+        return jax.jit(chunk, donate_argnums=(1,))
+
+    # -- the loop -----------------------------------------------------------------------------------------------
+
+    def _stage(self, stage: Stage, p: Array, last: bool) -> Array:
+        """One stage from parameters `p`; returns the last good parameters and sets `stopped`."""
+        optimiser = stage.optimiser
+        self.stopped = ""
+        chunk = self._chunk(optimiser)
+        value, gradient, parts = self.evaluate(p, self.batches, self.loss_weights)
+        if not bool(jnp.isfinite(value)):
+            self.stopped = "not finite"
+            return p
+        state = optimiser.init(p, value, gradient)
+        if not len(self.history):
+            self._log(p, value, parts)
+        first, begin, size = self.step, time.perf_counter(), 1
+        best, best_step, good = float(value), self.step, p
+        while not self.stopped:
+            size = min(size, self._steps_left(stage, first, last))
+            clock = time.perf_counter()
+            p, state, loss, stalled, count = chunk(p, state, self.batches, self.loss_weights, jnp.asarray(size))
+            done, loss = int(count), float(loss)
+            spent = time.perf_counter() - clock
+            self.step += done
+            if not math.isfinite(loss) or not bool(jnp.all(jnp.isfinite(p))):
+                self.stopped = "not finite"
+                return good
+            good = p
+            if spent < 2 * CHUNK_SECONDS or size > 1:  # the first chunk compiles
+                size = max(1, min(int(done * CHUNK_SECONDS / max(spent, 1e-4)), 4 * size))
+            value, _, parts = self.evaluate(p, self.batches, self.loss_weights)
+            self._log(p, value, parts)
+            if loss < best * (1 - 1e-3):
+                best, best_step = loss, self.step
+            self.stopped = self._reason(float(value), bool(stalled), best_step, stage, first, begin, last)
+            if not self.stopped and self._refresh(p):
+                value, gradient, _ = self.evaluate(p, self.batches, self.loss_weights)
+                state = optimiser.refresh(state, value, gradient)
+                best = math.inf
+        return good
+
+    def _steps_left(self, stage: Stage, first: int, last: bool) -> int:
+        """How many steps the next chunk may take before something has to be looked at."""
+        left = [10**9]
+        if self.limits.steps is not None:
+            left.append(self.limits.steps - self.step)
+        if stage.steps is not None:
+            left.append(first + stage.steps - self.step)
+        elif stage.share is not None and self.limits.steps is not None and not last:
+            left.append(max(1, first + math.ceil(stage.share * self.limits.steps) - self.step))
+        for every in (self.resampling.every, self.weights.every):
+            if every:
+                left.append(every - self.step % every)
+        return max(1, min(left))
+
+    def _reason(
+        self, loss: float, stalled: bool, best_step: int, stage: Stage, first: int, begin: float, last: bool
+    ) -> str:
+        """Why to stop now, or an empty string."""
+        limits, now = self.limits, time.perf_counter()
+        if limits.tolerance is not None and loss <= limits.tolerance:
+            return "tolerance"
+        if limits.budget is not None and now - self.started >= limits.budget:
+            return "budget"
+        if limits.steps is not None and self.step >= limits.steps:
+            return "steps"
+        if limits.patience is not None and self.step - best_step >= limits.patience:
+            return "patience"
+        if stage.steps is not None and self.step - first >= stage.steps:
+            return "stage"
+        if stage.share is not None and not last:
+            if limits.budget is not None and now - begin >= stage.share * limits.budget:
+                return "stage"
+            if limits.steps is not None and self.step - first >= stage.share * limits.steps:
+                return "stage"
+        return "stalled" if stalled else ""
+
+    def _refresh(self, p: Array) -> bool:
+        """New points and weights where they are due; whether anything changed."""
+        model = self.to_model(p)
+        changed = False
+        if self.resampling.every and self.step % self.resampling.every == 0:
+            batches = self.resampling.redraw(self.system, model, self.batches, 1000 * self.seed + self.step)
+            changed = any(batches[name] is not self.batches[name] for name in batches)
+            self.batches = batches
+        if self.weights.every and self.step % self.weights.every == 0:
+            self.loss_weights, self.batches = self.weights.update(self.system, model, self.batches, self.loss_weights)
+            changed = True
+        return changed
+
+    def _values(self, p: Array) -> dict[str, np.ndarray]:
+        return {name: np.asarray(value) for name, value in self.predict(p, self.where).items()}
+
+    def _log(self, p: Array, loss: Array, parts: dict[str, Array]) -> None:
+        errors = self.score.errors(self._values(p)) if self.score.reference else {}
+        error = max(errors.values(), default=None)
+        seconds = time.perf_counter() - self.started
+        self.history.append(self.step, seconds, float(loss), {k: float(v) for k, v in parts.items()}, error)
+        self.line.update(self.step, seconds, float(loss), error, self.limits)
+
+
+def describe(network: Networks) -> str:
+    """A network in a few words, for summaries."""
+    if isinstance(network, Mapping):
+        return ", ".join(f"{name}: {describe(part)}" for name, part in network.items())
+    width, depth = getattr(network, "width", None), getattr(network, "depth", None)
+    kind = type(network).__name__ + (" gated" if getattr(network, "gated", False) else "")
+    return kind if width is None else f"{kind} {depth}x{width}"
+
+
