@@ -4,11 +4,14 @@ from pinnact import activations as activations
 from pinnact import references as references
 from pinnact.activations import AbstractActivation as AbstractActivation
 from pinnact.activations import Activation as Activation
+from pinnact.activations import Trainable as Trainable
 from pinnact.activations import adaptive as adaptive
 from pinnact.activations import arctan as arctan
 from pinnact.activations import bspline as bspline
 from pinnact.activations import celu as celu
+from pinnact.activations import celu_of as celu_of
 from pinnact.activations import elu as elu
+from pinnact.activations import elu_of as elu_of
 from pinnact.activations import gaussian as gaussian
 from pinnact.activations import gelu as gelu
 from pinnact.activations import gelu_tanh as gelu_tanh
@@ -16,6 +19,7 @@ from pinnact.activations import hard_tanh as hard_tanh
 from pinnact.activations import heaviside as heaviside
 from pinnact.activations import identity as identity
 from pinnact.activations import leaky_relu as leaky_relu
+from pinnact.activations import leaky_relu_of as leaky_relu_of
 from pinnact.activations import mish as mish
 from pinnact.activations import prelu as prelu
 from pinnact.activations import rational as rational
@@ -79,6 +83,7 @@ from pinnact.problem import Problem as Problem
 from pinnact.smoothness import SmoothnessError as SmoothnessError
 from pinnact.smoothness import SmoothnessWarning as SmoothnessWarning
 from pinnact.solution import Solution as Solution
+from pinnact.solution import load as load
 from pinnact.training import minutes as minutes
 from pinnact.training import solve as solve
 from pinnact.weights import Causal as Causal

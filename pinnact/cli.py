@@ -45,10 +45,14 @@ def solve(
     set_: Annotated[list[str] | None, typer.Option("--set", help="An argument of the problem, NAME=VALUE.")] = None,
     infer: Annotated[list[str] | None, typer.Option(help="An unknown coefficient and its guess, NAME=VALUE.")] = None,
     observe: Annotated[Path | None, typer.Option(help="CSV of data; columns are coordinates and unknowns.")] = None,
-    engine: Annotated[str, typer.Option(help="Engine of derivatives: forward, or jax.hessian as reference.")] = "forward",
+    engine: Annotated[
+        str, typer.Option(help="Engine of derivatives: forward, or jax.hessian as reference.")
+    ] = "forward",
     no_hard: Annotated[bool, typer.Option("--no-hard", help="Build no values in: conditions as penalties.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, gpu or tpu.")] = None,
-    allow_rough: Annotated[bool, typer.Option("--allow-rough", help="Train although the activation is too rough.")] = False,
+    allow_rough: Annotated[
+        bool, typer.Option("--allow-rough", help="Train although the activation is too rough.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
 ) -> None:
     """Solve a problem and write its folder: summary.json, history.csv, solution.eqx and figures."""
@@ -101,7 +105,9 @@ def doctor() -> None:
         table.add_row(check.name, f"{'ok' if check.holds else 'WRONG'}: {check.seen}")
     Console().print(table)
     if not all(check.holds for check in checks):
-        console.print("this installation computes wrong numbers: install another version of jax (not 0.10.2)", style="red")
+        console.print(
+            "this installation computes wrong numbers: install another version of jax (not 0.10.2)", style="red"
+        )
         raise typer.Exit(1)
 
 
@@ -169,7 +175,9 @@ def _check_folder(folder: Path) -> None:
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ValueError(f"{folder} can't be written: {parent} is no folder that you may write to; choose another --out")
+        raise ValueError(
+            f"{folder} can't be written: {parent} is no folder that you may write to; choose another --out"
+        )
 
 
 def _device(name: str | None) -> Any:

@@ -86,7 +86,7 @@ class Field:
 
     `u.t`, `u.xx`, `u.xy` are partial derivatives (`u.d("x1", "x1")` for long names); `u.grad`, `u.laplacian`,
     `u.hessian` run over the space coordinates; a vector field has `.div`, `.curl`, `.jacobian`; `u(q)` is the field at
-    another point `q` of shape `(d,)`, so `jax.hessian(u)(q)` works; `u.value` is the plain array for `jax.nn`, `jax.lax`.
+    another point `q` of shape `(d,)`, so `jax.hessian(u)(q)` works; `u.value` is the plain array (`jax.lax` wants it).
     """
 
     __array_ufunc__ = None  # lets `numpy_float * u` reach __rmul__
@@ -129,7 +129,8 @@ class Field:
         if axes is None:
             raise AttributeError(
                 f"{self._name}.{attribute}: no derivative of that name; the coordinates are "
-                f"{', '.join(self._frame.coordinates)}, so write {self._name}.{self._frame.coordinates[0]} and the like, "
+                f"{', '.join(self._frame.coordinates)}, so write {self._name}.{self._frame.coordinates[0]} or "
+                "the like, "
                 "grad, laplacian, hessian, div, curl or jacobian (plain jax.numpy functions take the field itself)"
             )
         return self._take(axes)

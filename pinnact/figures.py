@@ -15,7 +15,7 @@ from pinnact.domains import Domain, PointCloud, SpaceTime
 from pinnact.history import History
 from pinnact.problem import Problem
 
-DECADES = 5  # a logarithmic colour scale ends this many decades below the largest value
+DECADES = 4  # a logarithmic colour scale ends this many decades below the largest value
 Values = Mapping[str, np.ndarray]
 
 
@@ -109,25 +109,26 @@ def colour_map(axes: Axes, cut: Cut, values: np.ndarray, norm: Normalize, colour
 
 def name_axes(axes: Axes, horizontal: str, vertical: str, equal: bool = False) -> None:
     """Label the two axes, with equal units of length on request."""
-    axes.set_xlabel(horizontal, fontsize=9, labelpad=1)
-    axes.set_ylabel(vertical, fontsize=9, labelpad=1)
-    axes.tick_params(labelsize=8)
+    axes.set_xlabel(horizontal, fontsize=9, labelpad=2)
+    axes.set_ylabel(vertical, fontsize=9, labelpad=2)
+    axes.tick_params(which="both", labelsize=8)
     if equal:
         axes.set_aspect("equal")
 
 
 def few_ticks(axes: Axes, number: int = 4) -> None:
     """At most this many intervals on each axis."""
-    axes.xaxis.set_major_locator(MaxNLocator(number))
-    axes.yaxis.set_major_locator(MaxNLocator(number))
+    axes.xaxis.set_major_locator(MaxNLocator(number, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(number, steps=[1, 2, 5, 10]))
 
 
-def colour_bar(axes: Axes | Sequence[Axes], drawn: ScalarMappable, label: str) -> None:
-    """A colour bar that says what it shows."""
-    first = axes if isinstance(axes, Axes) else axes[0]
-    bar = first.figure.colorbar(drawn, ax=axes, pad=0.015, aspect=25)
-    bar.set_label(label, fontsize=9)
-    bar.ax.tick_params(labelsize=8)
+def colour_bar(axes: Axes, drawn: ScalarMappable, label: str) -> None:
+    """A colour bar beside `axes`, as high as they are, that says what it shows."""
+    beside = axes.inset_axes((1.04, 0.0, 0.05, 1.0))
+    bar = axes.figure.colorbar(drawn, cax=beside)
+    bar.set_label(label, fontsize=9, labelpad=2)
+    beside.tick_params(which="both", labelsize=8)
+    beside.yaxis.get_offset_text().set_fontsize(7)
 
 
 def curve(axes: Axes, x: np.ndarray, y: np.ndarray, log: bool = False, **style: Any) -> None:
@@ -150,9 +151,9 @@ def history(axes: Axes, history: History) -> None:
             curve(axes, seconds, np.array(history.column(name)), True, linewidth=0.9, label=name, **marker)
     style = {"color": "crimson", "linestyle": "--", "linewidth": 1.5} | marker
     curve(axes, seconds, np.array(history.column("error")), True, label="relative L2 error", **style)
-    if len(history) > 1 and seconds[0] > 0:
+    name_axes(axes, "seconds of training", "loss and error")
+    if len(history) > 1 and 0 < 20 * seconds[0] < seconds[-1]:
         axes.set_xscale("log")
-    name_axes(axes, "seconds of training", "mean square, error")
     axes.grid(alpha=0.3, linewidth=0.5)
     if axes.lines:
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        axes.legend(fontsize=7, loc="lower left", framealpha=0.8, edgecolor="none", ncols=1 + len(axes.lines) // 5)

@@ -17,9 +17,7 @@ class History:
         """The names of the columns, in order."""
         return ("step", "seconds", "loss", *self.names, "error")
 
-    def append(
-        self, step: int, seconds: float, loss: float, parts: dict[str, float], error: float | None
-    ) -> None:
+    def append(self, step: int, seconds: float, loss: float, parts: dict[str, float], error: float | None) -> None:
         """Add a row."""
         self.rows.append({"step": step, "seconds": seconds, "loss": loss, **parts, "error": error})
 

@@ -26,7 +26,9 @@ def find(name: str) -> Path:
             return candidate
     known = names()
     near = [other for other in known if Path(name).stem in other] or known
-    raise ValueError(f"no problem {name!r}: no such file, nor in ./problems or the package; there are {', '.join(near)}")
+    raise ValueError(
+        f"no problem {name!r}: no such file, nor in ./problems or the package; there are {', '.join(near)}"
+    )
 
 
 def names() -> list[str]:

@@ -71,7 +71,9 @@ def _module(name: str, network: Recipe | eqx.Module, size: int, inputs: Inputs, 
         shape = jax.eval_shape(lambda p: jnp.atleast_1d(module(p)), point).shape
     except (TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"the network of {name} can't take a point of {len(inputs.bounds)} numbers: {reason}") from error
+        raise ValueError(
+            f"the network of {name} can't take a point of {len(inputs.bounds)} numbers: {reason}"
+        ) from error
     if shape != (size,):
         raise ValueError(f"the network of {name} gives shape {shape}, the problem needs ({size},); change its outputs")
     return module

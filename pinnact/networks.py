@@ -190,7 +190,9 @@ def _per_layer(activation: AbstractActivation | Sequence[AbstractActivation], de
     if isinstance(activation, AbstractActivation):
         return [activation] * depth
     if not isinstance(activation, Sequence) or not all(isinstance(a, AbstractActivation) for a in activation):
-        raise ValueError(f"activation={activation!r} is none; give pn.tanh, or pn.Activation(f, smoothness=...), or a list")
+        raise ValueError(
+            f"activation={activation!r} is none; give pn.tanh, or pn.Activation(f, smoothness=...), or a list"
+        )
     if len(activation) != depth:
         raise ValueError(f"{len(activation)} activations for {depth} hidden layers; give one, or one a layer")
     return list(activation)

@@ -98,7 +98,7 @@ def _curves(solution: Trained, shown: list[Quantity]) -> Figure:
         style = {"color": f"C{number}", "linewidth": 1.4}
         left.plot(x, quantity.of(values[quantity.unknown]), label=quantity.label, **style)
         if quantity.unknown in reference:
-            label = "reference" if number == 0 else None
+            label = "reference" if number == len(shown) - 1 else None
             left.plot(x, quantity.of(reference[quantity.unknown]), "k--", linewidth=0.9, label=label)
     name_axes(left, name, ", ".join(quantity.label for quantity in shown))
     left.legend(fontsize=7, frameon=False)
@@ -164,11 +164,11 @@ def _cuts(solution: Trained) -> list[Cut]:
     domain = solution.problem.domain
     if domain.time is not None:
         instants = np.linspace(*domain.bounds[domain.time], INSTANTS)
-        return [Cut.of(domain, domain.space[:2], {domain.time: t}, 121) for t in instants]  # type: ignore[arg-type]
+        return [Cut.of(domain, domain.space[:2], {domain.time: t}, 161) for t in instants]  # type: ignore[arg-type]
     x, y, z = domain.coordinates
     middle = {name: (low + high) / 2 for name, (low, high) in domain.bounds.items()}
     return [
-        Cut.of(domain, pair, {third: middle[third]}, 121) for pair, third in (((x, y), z), ((x, z), y), ((y, z), x))
+        Cut.of(domain, pair, {third: middle[third]}, 161) for pair, third in (((x, y), z), ((x, z), y), ((y, z), x))
     ]
 
 
@@ -199,7 +199,7 @@ def _slices(solution: Trained, shown: list[Quantity]) -> Figure:
             few_ticks(axes)
             same = cut.axes == cuts[0].axes
             _only_outer(axes, left=column == 0 or not same, top=row == 0, bottom=row == len(bands) - 1 or not same)
-        colour_bar([axes for axes, _ in panels], panels[0][1], label)
+        colour_bar(*panels[-1], label)
     history(figure.add_subplot(grid[-1, :]), solution.history)
     return figure
 
@@ -241,7 +241,8 @@ def _scatter(solution: Trained, shown: list[Quantity]) -> Figure:
             value = shown[0].of(solution.evaluator.values(points)[shown[0].unknown])
             axes.plot(share, value, linewidth=1.0, label=f"along {name}")
         name_axes(axes, "share of the way through the centre", shown[0].label)
-    axes.legend(fontsize=7, frameon=False)
+    if len(axes.lines) > 2:
+        axes.legend(fontsize=7, frameon=False)
     history(figure.add_subplot(grid[1]), solution.history)
     return figure
 
@@ -276,7 +277,7 @@ def animate(solution: Trained, path: Path, unknown: str | None = None, frames: i
             for line, data in zip(lines, (prediction, exact)):
                 line.set_ydata(data[frame])
     else:
-        cuts = [Cut.of(domain, domain.space[:2], {domain.time: t}, 101) for t in instants]  # type: ignore[arg-type]
+        cuts = [Cut.of(domain, domain.space[:2], {domain.time: t}, 151) for t in instants]  # type: ignore[arg-type]
         images = [quantity.of(solution.evaluator.values(cut.points)[quantity.unknown]) for cut in cuts]
         norm, palette = colours(images, log=False)
         drawn = colour_map(axes, cuts[0], images[0], norm, palette, equal=True)

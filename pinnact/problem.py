@@ -17,7 +17,6 @@ from pinnact.operators import PointFunction
 from pinnact.precision import precision
 from pinnact.residuals import POINT, Residual, Unknown, argument_names, by_name, fields_at, trace
 
-
 RESERVED = ("interior", "step", "seconds", "loss", "error")  # columns of the history and the group of the equations
 
 
@@ -83,15 +82,21 @@ class Problem:
         self._check_names()
         for name, condition in self.conditions.items():
             if not isinstance(condition, On | Integral):
-                raise ValueError(f"condition {name!r} is a {type(condition).__name__}; wrap it: pn.On(region, residual)")
+                raise ValueError(
+                    f"condition {name!r} is a {type(condition).__name__}; wrap it: pn.On(region, residual)"
+                )
             if not isinstance(condition.region, Region):
-                raise ValueError(f"condition {name!r} lies on {condition.region!r}; give a region, e.g. domain.boundary")
+                raise ValueError(
+                    f"condition {name!r} lies on {condition.region!r}; give a region, e.g. domain.boundary"
+                )
             if condition.region.measure <= 0:
-                raise ValueError(f"condition {name!r} lies on {condition.region!r}, which is empty; give another region")
+                raise ValueError(
+                    f"condition {name!r} lies on {condition.region!r}, which is empty; give another region"
+                )
             if condition.region.coordinates != self.domain.coordinates:
                 raise ValueError(
-                    f"condition {name!r} lies on a region with coordinates {condition.region.coordinates}, the problem's "
-                    f"are {self.domain.coordinates}; take the region from the problem's own domain"
+                    f"condition {name!r} lies on a region with coordinates {condition.region.coordinates}, "
+                    f"the problem's are {self.domain.coordinates}; take the region from the problem's own domain"
                 )
         _ = self.residuals_by_name  # traces every residual once
 
@@ -128,7 +133,9 @@ class Problem:
                 raise ValueError("several unknowns need a reference by name: reference={'u': f, 'v': g}")
             references = {next(iter(self.fields)): references}
         if not isinstance(references, Mapping | None):
-            raise ValueError(f"reference={self.reference!r} is no function of the coordinates; give one, or one by name")
+            raise ValueError(
+                f"reference={self.reference!r} is no function of the coordinates; give one, or one by name"
+            )
         within = (*self.domain.coordinates, POINT)
         for what, functions, known in (
             ("reference", references or {}, within),
@@ -136,7 +143,9 @@ class Problem:
         ):
             for name, function in functions.items():
                 if name not in self.fields:
-                    raise ValueError(f"{what} for {name!r}, which is no unknown; the unknowns are {', '.join(self.fields)}")
+                    raise ValueError(
+                        f"{what} for {name!r}, which is no unknown; the unknowns are {', '.join(self.fields)}"
+                    )
                 for argument in argument_names(function, f"{what} of {name!r}"):
                     if argument not in known:
                         raise ValueError(f"{what} of {name!r} asks for {argument!r}; it can have {', '.join(known)}")
@@ -147,6 +156,12 @@ class Problem:
         names = (self.unknowns,) if isinstance(self.unknowns, str) else self.unknowns
         kinds = names if isinstance(names, Mapping) else dict.fromkeys(names, 1)
         return {name: Unknown.of(name, kind) for name, kind in kinds.items()}
+
+    @cached_property
+    def spans(self) -> dict[str, slice]:
+        """Where each unknown stands among the real outputs of all unknowns in a row."""
+        ends = np.cumsum([unknown.size for unknown in self.fields.values()]).tolist()
+        return {name: slice(end - u.size, end) for (name, u), end in zip(self.fields.items(), ends, strict=True)}
 
     @cached_property
     def frame(self) -> Frame:
@@ -171,7 +186,13 @@ class Problem:
         if not callable(function):
             raise ValueError(f"{what} is {function!r}; give a function of the unknowns and coordinates")
         arguments = argument_names(function, what)
-        known = (*self.fields, *self.domain.coordinates, POINT, *self.coefficients, *(("normal",) if has_normal else ()))
+        known = (
+            *self.fields,
+            *self.domain.coordinates,
+            POINT,
+            *self.coefficients,
+            *(("normal",) if has_normal else ()),
+        )
         for argument in arguments:
             if argument not in known:
                 raise ValueError(f"{what} asks for {argument!r}; it can have {', '.join(known)}")
@@ -187,7 +208,9 @@ class Problem:
                 if not np.all(np.isfinite(value)):
                     raise ValueError(f"coefficient {name!r} is {value!r}; give a finite number")
                 least = jnp.complex64 if np.iscomplexobj(value) else jnp.float32
-                functions[name] = lambda p, value=value, least=least: jnp.asarray(value, jnp.promote_types(p.dtype, least))
+                functions[name] = lambda p, value=value, least=least: jnp.asarray(
+                    value, jnp.promote_types(p.dtype, least)
+                )
             else:
                 raise ValueError(f"coefficient {name!r} is {value!r}; give a number or a function of the coordinates")
         return functions
@@ -201,7 +224,7 @@ class Problem:
         return self.conditions[name].region if name in self.conditions else self.domain.interior
 
     def infer(self, **guesses: Guess) -> "Problem":
-        """The same problem with these coefficients unknown, starting from a guess (number, Positive, Bounded, network)."""
+        """The same problem with these coefficients unknown, from a guess (number, Positive, Bounded, network)."""
         for name, guess in guesses.items():
             if name not in self.coefficients:
                 declared = ", ".join(self.coefficients) or "none"

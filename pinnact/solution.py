@@ -240,7 +240,7 @@ def load(path: str | PathLike[str], problem: Problem, network: Networks | None =
 
 
 def _shaped(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return value.reshape(*shape, *value.shape[1:])
+    return value.reshape((*shape, *value.shape[1:]))
 
 
 def _versions() -> dict[str, str]:

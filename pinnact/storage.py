@@ -5,6 +5,7 @@ What Python functions define (equations, data that are built in) is not stored: 
 and recorded values at four points show whether it is the one that the solution belongs to.
 """
 
+import copy
 import dataclasses
 import hashlib
 import io
@@ -26,7 +27,7 @@ from pinnact.activations import AbstractActivation
 from pinnact.history import History
 from pinnact.lifts import for_problem, plain
 from pinnact.model import Model, Networks, build_model
-from pinnact.networks import MLP, Fourier, PirateNet
+from pinnact.networks import MLP, Embedding, Fourier, PirateNet
 from pinnact.precision import precision
 from pinnact.problem import Problem
 from pinnact.system import System
@@ -178,6 +179,7 @@ def save(
         "seed": summary.get("seed"),
         "precision": summary.get("precision", "float64"),
         "arrays": _arrays(model),
+        "frequencies": plain_data([embedding.frequencies for embedding in _embeddings(model)]),
         "check": {name: plain_data(value) for name, value in values.items()},
         "summary": plain_data(summary),
         "history": {"names": list(history.names), "rows": plain_data(list(history))},
@@ -194,6 +196,28 @@ def _arrays(model: Model) -> list[dict[str, Any]]:
         {"name": jax.tree_util.keystr(key), "shape": list(np.shape(leaf)), "dtype": str(np.asarray(leaf).dtype)}
         for key, leaf in leaves
     ]
+
+
+def _is_embedding(node: Any) -> bool:
+    return isinstance(node, Embedding)
+
+
+def _embeddings(model: Model) -> list[Embedding]:
+    return [node for node in jax.tree.leaves(model, is_leaf=_is_embedding) if _is_embedding(node)]
+
+
+def _with_frequencies(model: Model, frequencies: list[Any]) -> Model:
+    """The model with these random features: they are drawn and never trained, so they are no arrays of it."""
+    saved = iter(frequencies)
+
+    def restored(node: Any) -> Any:
+        if not _is_embedding(node):
+            return node
+        rows, node = next(saved), copy.copy(node)
+        object.__setattr__(node, "frequencies", rows and tuple(map(tuple, rows)))
+        return node
+
+    return jax.tree.map(restored, model, is_leaf=_is_embedding)
 
 
 def _digest(header: Mapping[str, Any], payload: bytes) -> str:
@@ -249,7 +273,9 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
                 )
         if len(_arrays(model)) != len(header["arrays"]):
             raise ValueError(f"{path}: holds {len(header['arrays'])} arrays, the network needs {len(_arrays(model))}")
-        model = eqx.tree_deserialise_leaves(io.BytesIO(payload), model)
+        if len(_embeddings(model)) != len(header["frequencies"]):
+            raise ValueError(f"{path}: saved with another kind of network; give the same one")
+        model = _with_frequencies(eqx.tree_deserialise_leaves(io.BytesIO(payload), model), header["frequencies"])
     history = History(tuple(header["history"]["names"]))
     history.rows = header["history"]["rows"]
     values = {name: _numbers(header["check"][name], u.kind == "complex") for name, u in problem.fields.items()}

@@ -37,6 +37,7 @@ class Batch(NamedTuple):
 
 
 Batches = dict[str, Batch]
+SLICE = 1024  # points whose lift is evaluated at once: a lift may hold hundreds of waves a point
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,7 @@ class System:
 
     def __init__(self, problem: Problem, ansatz: Ansatz, engine: Engine = forward) -> None:
         self.problem, self.ansatz, self.engine = problem, ansatz, engine
-        spans, start = {}, 0
-        for name, unknown in problem.fields.items():
-            spans[name] = slice(start, start + unknown.size)
-            start += unknown.size
-        self.spans: dict[str, slice] = spans
+        self.spans = problem.spans
 
     @cached_property
     def groups(self) -> dict[str, Group]:
@@ -116,6 +113,21 @@ class System:
         }
         return unknowns | self._coefficients(model)
 
+    def lifted(self, points: Float[Array, "n d"]) -> Float[Array, "n m"] | None:
+        """The lift of all real outputs at points, in slices that bound the memory; None without a lift."""
+        if self.ansatz.lift is None:
+            return None
+        return jax.jit(lambda q: jax.lax.map(self.ansatz.lift, q, batch_size=SLICE))(points)
+
+    def values(
+        self, model: Model, points: Float[Array, "n d"], lift: Float[Array, "n m"] | None
+    ) -> dict[str, Float[Array, "n *k"]]:
+        """The unknowns at points, given the lift there (`lifted`)."""
+        outputs = jax.vmap(lambda q: self.ansatz.trial(model.outputs(q), q))(points)
+        outputs = outputs if lift is None else outputs + lift
+        fields = self.problem.fields.items()
+        return {name: jax.vmap(unknown.assemble)(outputs[:, self.spans[name]]) for name, unknown in fields}
+
     def _coefficients(self, model: Model) -> dict[str, PointFunction]:
         return self.problem.coefficient_functions() | dict(model.coefficients)
 
@@ -141,7 +153,8 @@ class System:
         if name not in cache:
             indices, lift = self._indices(self.groups[name]), self.ansatz.lift
             assert lift is not None
-            cache[name] = jax.jit(jax.vmap(lambda q: self.engine(lift, q, indices)))
+            table = lambda q: self.engine(lift, q, indices)
+            cache[name] = jax.jit(lambda points: jax.lax.map(table, points, batch_size=SLICE))
         return cache[name]
 
     # -- rows ---------------------------------------------------------------------------------------------------
@@ -156,7 +169,9 @@ class System:
         for name, unknown in problem.fields.items():
             own = {index: unknown.assemble(value[self.spans[name]]) for index, value in table.items()}
             fields[name] = Field(name, functions[name], point, problem.frame, own)
-        for name in problem.coefficients:  # a table for what is taken; an argument that is unused, or only k(q), has none
+        for (
+            name
+        ) in problem.coefficients:  # a table for what is taken; an argument that is unused, or only k(q), has none
             own = self.engine(functions[name], point, group.plan[name] | {()}) if name in group.plan else {}
             fields[name] = Field(name, functions[name], point, problem.frame, own)
         return fields
@@ -197,10 +212,14 @@ class System:
         """`sum_k weight_k mean(share r_k^2)` over residuals."""
         return sum((jnp.sum(r**2) for r in self.weighted(model, batches, weights).values()), jnp.zeros(()))
 
+    def _ordered(self, batches: Batches) -> list[tuple[Group, Batch]]:
+        # In the order of the groups: jax.jit hands dictionaries over sorted by key.
+        return [(group, batches[name]) for name, group in self.groups.items() if name in batches]
+
     def rows(self, model: Model, batches: Batches, weights: Mapping[str, Array]) -> Float[Array, " rows"]:
         """All weighted residuals in one vector, point by point in each group, whose squared norm is the loss."""
         weighted = self.weighted(model, batches, weights)
-        parts = [jnp.concatenate([weighted[k] for k in self.groups[name].residuals], axis=1) for name in batches]
+        parts = [jnp.concatenate([weighted[k] for k in group.residuals], axis=1) for group, _ in self._ordered(batches)]
         return jnp.concatenate([part.ravel() for part in parts])
 
     def jacobian(
@@ -213,8 +232,7 @@ class System:
         trainables, static = eqx.partition(model, eqx.is_inexact_array)
         flat, unravel = jax.flatten_util.ravel_pytree(trainables)
         values, slopes = [], []
-        for name, batch in batches.items():
-            group = self.groups[name]
+        for group, batch in self._ordered(batches):
 
             def one(p: Array, row: Batch, group: Group = group, n: int = len(batch.points)) -> tuple[Array, Array]:
                 rows = self.point_rows(eqx.combine(unravel(p), static), group, row)
@@ -222,9 +240,8 @@ class System:
                 return jnp.concatenate(scaled), jnp.concatenate(scaled)
 
             if group.integral is not None:
-                whole = lambda p, name=name, batch=batch: jnp.concatenate(
-                    [r.ravel() for r in self.weighted(eqx.combine(unravel(p), static), {name: batch}, weights).values()]
-                )
+                alone = {group.name: batch}
+                whole = lambda p, alone=alone: self.rows(eqx.combine(unravel(p), static), alone, weights)
                 values.append(whole(flat))
                 slopes.append(jax.jacrev(whole)(flat))
                 continue

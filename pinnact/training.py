@@ -148,6 +148,7 @@ class Run:
         self.evaluate = jax.jit(self._evaluate)
         self.predict = jax.jit(self._predict)
         self.where = jnp.asarray(self.score.points, flat.dtype)
+        self.lifted = self.system.lifted(self.where)
         self.batches = self.points.draw(self.system, 1000 * self.seed)
         self.loss_weights = self.weights.start(self.system)
         plan = stages(self.optimiser, flat.size, self.precision, self.limits.budget)
@@ -174,6 +175,7 @@ class Run:
                 "lift_error": lift_error or None,
                 "stopped": self.stopped,
             },
+            self.network,
         )  # fmt: skip
 
     # -- compiled functions -------------------------------------------------------------------------------------
@@ -189,9 +191,8 @@ class Run:
         (value, parts), gradient = jax.value_and_grad(loss, has_aux=True)(p)
         return value, gradient, parts
 
-    def _predict(self, p: Array, points: Array) -> dict[str, Array]:
-        functions = self.system.functions(self.to_model(p))
-        return {name: jax.vmap(functions[name])(points) for name in self.system.problem.fields}
+    def _predict(self, p: Array, points: Array, lift: Array | None) -> dict[str, Array]:
+        return self.system.values(self.to_model(p), points, lift)
 
     def _objective(self, batches: Batches, weights: dict[str, Array]) -> Objective:
         value = lambda p: self.system.loss(self.to_model(p), batches, weights)
@@ -309,7 +310,7 @@ class Run:
         return changed
 
     def _values(self, p: Array) -> dict[str, np.ndarray]:
-        return {name: np.asarray(value) for name, value in self.predict(p, self.where).items()}
+        return {name: np.asarray(value) for name, value in self.predict(p, self.where, self.lifted).items()}
 
     def _log(self, p: Array, loss: Array, parts: dict[str, Array]) -> None:
         errors = self.score.errors(self._values(p)) if self.score.reference else {}
@@ -326,5 +327,3 @@ def describe(network: Networks) -> str:
     width, depth = getattr(network, "width", None), getattr(network, "depth", None)
     kind = type(network).__name__ + (" gated" if getattr(network, "gated", False) else "")
     return kind if width is None else f"{kind} {depth}x{width}"
-
-

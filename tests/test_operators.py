@@ -1,4 +1,4 @@
-"""Operators: the forward engine against `jax.hessian`, and the operators of vector calculus against formulas by hand."""
+"""Operators: the forward engine against `jax.hessian`, the operators of vector calculus against formulas by hand."""
 
 import doctest
 from itertools import combinations_with_replacement
@@ -64,16 +64,15 @@ def assert_same(ours, reference):
         np.testing.assert_allclose(ours[index] / scale, value / scale, rtol=0, atol=2e-14, err_msg=str(index))
 
 
-@pytest.mark.parametrize(
-    ("kind", "d", "order"),
-    [(kind, d, order) for kind in FUNCTIONS for d, order in [(1, 4), (2, 3), (6, 2)]] + [("scalar", 2, 4), ("vector", 3, 3)],
-)
+CASES = [("scalar", 2, 4), ("scalar", 3, 3), ("scalar", 6, 2), ("vector", 2, 3), ("vector", 4, 2), ("complex", 1, 4)]
+
+
+@pytest.mark.parametrize(("kind", "d", "order"), [*CASES, ("complex", 3, 2)])
 def test_engines_agree_on_every_derivative(kind, d, order):
     assert_same(*both(FUNCTIONS[kind], POINT[:d], every_index(d, order)))
 
 
-@pytest.mark.parametrize("d", [4, 5, 6])
-@pytest.mark.parametrize("kind", FUNCTIONS)
+@pytest.mark.parametrize(("kind", "d"), [("scalar", 4), ("scalar", 6), ("vector", 5), ("complex", 5)])
 def test_engines_agree_on_pure_second_derivatives(kind, d):
     """From five axes on these are one batched pass; its first derivatives come with it."""
     indices = [(), *[(a,) for a in range(d)], *[(a, a) for a in range(d)]]
@@ -113,17 +112,19 @@ def test_an_index_keeps_the_order_it_was_asked_in():
     assert set(forward(scalar, POINT[:3], [(1, 0), (2, 0, 1)])) == {(1, 0), (2, 0, 1)}
 
 
-@pytest.mark.parametrize("index", every_index(3, 4)[1:])
-def test_forward_on_a_polynomial_by_hand(index):
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_forward_on_a_polynomial_by_hand(order):
     """x^3 y^2 z^4: d^k/dx^k x^p = p! / (p - k)! x^(p - k)."""
     powers, x = (3, 2, 4), POINT[:3]
-    counts = [index.count(axis) for axis in range(3)]
-    terms = [
-        factorial(p) / factorial(p - k) * float(v) ** (p - k) if k <= p else 0.0
-        for p, k, v in zip(powers, counts, x, strict=True)
-    ]
-    found = derivative(lambda q: q[0] ** 3 * q[1] ** 2 * q[2] ** 4, *index)(x)
-    np.testing.assert_allclose(found, prod(terms), rtol=1e-13, atol=1e-15)
+    indices = [index for index in every_index(3, order) if len(index) == order]
+    found = jax.jit(lambda x: forward(lambda q: q[0] ** 3 * q[1] ** 2 * q[2] ** 4, x, indices))(x)
+    for index in indices:
+        counts = [index.count(axis) for axis in range(3)]
+        terms = [
+            factorial(p) / factorial(p - k) * float(v) ** (p - k) if k <= p else 0.0
+            for p, k, v in zip(powers, counts, x, strict=True)
+        ]
+        np.testing.assert_allclose(found[index], prod(terms), rtol=1e-13, atol=1e-15, err_msg=str(index))
 
 
 def test_derivatives_converge_as_finite_differences_do():
@@ -207,7 +208,7 @@ def test_operators_refuse_fields_of_the_wrong_shape():
 
 
 def test_engines_are_known_by_name():
-    assert ENGINES == {"forward": forward, "hessian": hessian_engine}
+    assert ENGINES["forward"] is forward and ENGINES["hessian"] is hessian_engine
 
 
 def test_examples_in_the_docstrings():

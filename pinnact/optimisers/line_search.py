@@ -76,9 +76,7 @@ def wolfe(
         bracketed = jnp.isfinite(high)
         inside = _cubic(low, low_value, low_slope, high, high_value, high_slope)
         length = jnp.where(bracketed, inside, 2.5 * s.length)
-        return _Search(
-            length, low, low_value, low_slope, high, high_value, high_slope, best, done, s.count + 1
-        )
+        return _Search(length, low, low_value, low_slope, high, high_value, high_slope, best, done, s.count + 1)
 
     zero = jnp.zeros_like(value)
     infinite = jnp.full_like(value, jnp.inf)

@@ -14,7 +14,7 @@ def conductivity(dimension: int = 2) -> pn.Problem:
     `conductivity().infer(k=pn.PositiveField(pn.MLP(width=16, depth=2))).observe(points, u=temperatures)` makes k an
     unknown field. Along lines of steepest ascent of u the equation is an ordinary one for k, with one bounded solution
     through the maximum at the centre, where grad u = 0 and k = -f / Lap u. So u fixes k in the whole open cube, without
-    values of k on the boundary. Where faces meet (d > 1), grad u = 0 and Lap u = 0: noisy data say little on k close by.
+    values of k on the boundary. Where faces meet (d > 1), grad u and Lap u vanish: noisy data say little of k close by.
     Reference (exact): u = prod_i sin(pi x_i); exact k = 1 / (1 + sum_i (x_i^2 + (x_i - 1)^2)); they fix f.
     Source: Hao et al. 2023, doi:10.48550/arXiv.2306.08827 (the inverse Poisson problem of PINNacle, d = 2).
     """

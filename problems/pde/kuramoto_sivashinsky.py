@@ -1,4 +1,4 @@
-"""The Kuramoto-Sivashinsky equation: long waves grow, short ones decay, and advection passes on from one to the other."""
+"""The Kuramoto-Sivashinsky equation: long waves grow, short ones decay, advection links them."""
 
 from math import pi
 

@@ -7,9 +7,9 @@ from pinnact.references import ode
 def lotka_volterra(
     growth: float = 1.5, hunting: float = 1.0, death: float = 3.0, breeding: float = 1.0, duration: float = 6.0
 ) -> pn.Problem:
-    """prey' = growth prey - hunting prey predator, predator' = breeding prey predator - death predator, t in [0, duration].
+    """prey' = growth prey - hunting prey predator, predator' = breeding prey predator - death predator.
 
-    The start is prey = 2, predator = 1; with the default rates, 6 units of time are a little more than two rounds.
+    For t in [0, duration], from prey = 2, predator = 1; with the default rates 6 units of time are about two rounds.
     Reference: an explicit Runge-Kutta method of order eight, relative error about 1e-11.
     Source: Volterra 1926, doi:10.1038/118558a0.
     """

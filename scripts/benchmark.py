@@ -1,0 +1,93 @@
+"""The accuracy table: default settings, `pinnact solve pde/NAME --budget B --seed S`, one run after the other.
+
+    python scripts/benchmark.py --out runs/benchmark              # the eight problems, three seeds each
+    python scripts/benchmark.py --step                            # one training step against hand-written jax.jvp
+    python scripts/benchmark.py --inverse                         # a viscosity and a conductivity field from noisy data
+
+Finished runs in the folder are kept, so an interrupted table goes on where it stopped.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+# problem: (budget in seconds, relative L2 error to reach)
+TARGETS = {
+    "poisson": (60, 1e-8),
+    "heat": (60, 1e-7),
+    "burgers": (120, 3e-5),
+    "helmholtz": (120, 1e-5),
+    "navier_cauchy": (120, 1e-6),
+    "klein_gordon": (120, 1e-6),
+    "allen_cahn": (180, 2e-4),
+    "schroedinger": (180, 1e-4),
+}
+MARKS = (15, 30, 60, 120)
+
+
+def run(problem: str, budget: float, seed: int, out: Path) -> dict:
+    """One run in a process of its own; its summary with the errors at the marks."""
+    folder = out / f"{problem}-{seed}"
+    if not (folder / "summary.json").exists():
+        command = [sys.executable, "-m", "pinnact", "solve", f"pde/{problem}", "--budget", str(budget)]
+        subprocess.run([*command, "--seed", str(seed), "--out", str(folder), "--quiet"], check=True)
+    summary = json.loads((folder / "summary.json").read_text())
+    with (folder / "history.csv").open(newline="") as file:
+        rows = [(float(row["seconds"]), float(row["error"])) for row in csv.DictReader(file)]
+    summary["marks"] = {mark: [error for seconds, error in rows if seconds <= mark][-1:] for mark in MARKS}
+    summary["error"] = max(summary["relative_l2"].values())
+    return summary
+
+
+def table(problems: list[str], seeds: int, out: Path) -> None:
+    """Print the table, one row as soon as its runs are done."""
+    marks = " | ".join(f"{mark} s" for mark in MARKS)
+    print(f"| problem | budget | {marks} | end (median) | all seeds | reach | lift_error | steps/s |")
+    print("|---|---" + "|---" * (len(MARKS) + 5) + "|")
+    for problem in problems:
+        budget, target = TARGETS[problem]
+        runs = [run(problem, budget, seed, out) for seed in range(seeds)]
+        at = [
+            statistics.median([r["marks"][mark][0] for r in runs if r["marks"][mark]] or [float("nan")])
+            for mark in MARKS
+        ]
+        median = statistics.median(r["error"] for r in runs)
+        every = ", ".join(f"{r['error']:.1e}" for r in runs)
+        lift = max(runs[0]["lift_error"].values()) if runs[0]["lift_error"] else None
+        rate = statistics.median(r["steps"] / r["seconds"] for r in runs)
+        cells = [f"{error:.1e}" if mark <= budget else "" for mark, error in zip(MARKS, at)]
+        verdict = "yes" if median <= target else "NO"
+        print(
+            f"| {problem} | {budget} s | {' | '.join(cells)} | {median:.1e} | {every} | {target:.0e} {verdict} "
+            f"| {'none' if lift is None else f'{lift:.2g}'} | {rate:.0f} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Read the options and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--problems", default=",".join(TARGETS), help="comma-separated names")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmark"))
+    parser.add_argument("--step", action="store_true", help="time one training step against hand-written jax.jvp")
+    parser.add_argument("--inverse", action="store_true", help="infer a viscosity and a conductivity from noisy data")
+    options = parser.parse_args()
+    if options.step:
+        from step_cost import compare  # beside this script  # noqa: PLC0415
+
+        compare()
+    elif options.inverse:
+        from inverse import report  # beside this script  # noqa: PLC0415
+
+        report(options.seeds)
+    else:
+        table(options.problems.split(","), options.seeds, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Small problems that tests of solutions use; `HEAT` is the source of one, for a process of its own."""
+
+import numpy as np
+
+import pinnact as pn
+
+HEAT = """
+from math import pi
+import jax.numpy as jnp
+import numpy as np
+import pinnact as pn
+
+def heat(diffusivity=0.2, amplitude=1.0):
+    domain = pn.Interval(x=(-1, 1)) * pn.Time(t=(0, 1))
+    return pn.Problem(
+        domain,
+        coefficients={"diffusivity": diffusivity},
+        equations={"heat": lambda u, diffusivity: u.t - diffusivity * u.xx},
+        conditions={
+            "walls": pn.On(domain.boundary, lambda u: u),
+            "start": pn.On(domain.initial, lambda u, x: u - amplitude * jnp.sin(pi * x)),
+        },
+        reference=lambda x, t: amplitude * np.exp(-diffusivity * pi**2 * t) * np.sin(pi * x),
+        name="heat",
+    )
+"""
+namespace: dict = {}
+exec(HEAT, namespace)
+heat = namespace["heat"]
+
+
+def swirl() -> pn.Problem:
+    """A vector and a complex unknown in the plane."""
+    domain = pn.Rectangle(x=(0, 1), y=(0, 2))
+    return pn.Problem(
+        domain,
+        unknowns={"v": 2, "h": complex},
+        equations={"div": lambda v: v.div, "wave": lambda h: 1j * h.x + h.yy},
+        conditions={"walls": pn.On(domain.boundary["x_min"], lambda h: h - 1)},
+        reference={"v": lambda x, y: np.stack([y, x], axis=-1)},
+        name="swirl",
+    )
+
+
+def disk(**reference) -> pn.Problem:
+    domain = pn.Disk()
+    return pn.Problem(domain, equations={"poisson": lambda u: u.laplacian + 4}, name="disk", **reference)
