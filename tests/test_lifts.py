@@ -248,10 +248,9 @@ def test_what_cannot_be_built_in_says_why(name):
 
 def test_other_reasons_to_stay_soft():
     part = SQUARE.boundary.where(lambda x, y: (x < 0.7) & (y < 0.9))
-    mixed = problem(SQUARE, {"c": (part, lambda u: u)})
-    assert "no smooth distance" in build(mixed).notes[0]
-    both = problem(SQUARE, {"c": (SQUARE.boundary, lambda u, w: u - w)}, unknowns=("u", "w"))
-    assert "mixes several unknowns" in build(both).notes[0]
+    assert "no smooth distance" in build(problem(SQUARE, {"c": (part, lambda u: u)})).notes[0]
+    both = build(problem(SQUARE, {"c": (SQUARE.boundary, lambda u, w: u - w)}, unknowns=("u", "w")))
+    assert "mixes several unknowns" in both.notes[0]
     assert "an integral" in build(problem(SQUARE, {"c": pn.Integral(SQUARE.boundary, lambda u: u)})).notes[0]
     steps = {"rim": (HOLED.boundary["rim"], lambda u: u - 1), "side": (HOLED.boundary["x_min"], lambda u: u)}
     assert "no box" in build(problem(HOLED, steps)).notes[0]
