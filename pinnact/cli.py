@@ -1,18 +1,19 @@
 """The command line: a thin face on the Python API."""
 
+import csv
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import jax
 import matplotlib
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from pinnact import activations, coefficients, library, networks
 from pinnact.doctor import examine
@@ -21,7 +22,9 @@ from pinnact.training import solve as solve_problem
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 console = Console(stderr=True)
-EXIT_USAGE, EXIT_NOT_FINITE = 2, 3
+EXIT_FAILED, EXIT_USAGE, EXIT_NOT_FINITE, EXIT_INTERRUPTED = 1, 2, 3, 130
+# What typer raises for a wrong command line; older versions take it from click, newer ones have their own.
+USAGE_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
 @app.callback()
@@ -81,8 +84,10 @@ def solve(
     if not quiet:
         _report(solution.summary, folder)
     if solution.summary["stopped"] == "not finite":
-        console.print(f"training ended without a finite solution; the last good state is in {folder}", style="red")
+        _say(f"training ended without a finite solution; the last good state is in {folder}", style="red")
         raise typer.Exit(EXIT_NOT_FINITE)
+    if solution.summary["stopped"] == "interrupted":
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 @app.command()
@@ -96,19 +101,13 @@ def problems() -> None:
 def doctor() -> None:
     """Versions, devices, precision, and numeric self-checks on this device."""
     found, devices, checks = examine()
-    table = Table("what", "seen")
-    for name, value in found.items():
-        table.add_row(name, value)
-    for line in devices:
-        table.add_row("device", line)
-    for check in checks:
-        table.add_row(check.name, f"{'ok' if check.holds else 'WRONG'}: {check.seen}")
-    Console().print(table)
+    rows = [*found.items(), *(("device", line) for line in devices)]
+    rows += [(check.name, f"{'ok' if check.holds else 'WRONG'}: {check.seen}") for check in checks]
+    for name, seen in rows:
+        print(f"{name:<34}{seen}")
     if not all(check.holds for check in checks):
-        console.print(
-            "this installation computes wrong numbers: install another version of jax (not 0.10.2)", style="red"
-        )
-        raise typer.Exit(1)
+        _say("this installation computes wrong numbers: install another version of jax (not 0.10.2)", style="red")
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -137,25 +136,65 @@ def _guess(option: str, name: str, text: str) -> Any:
     if text == "network":
         return networks.MLP(width=16, depth=2)
     value = _number(rest if colon else text)
-    if not isinstance(value, int | float):
+    if isinstance(value, bool | str) or (colon and kind != "positive"):
         raise ValueError(f"{option} {name}={text}: give a number, positive:NUMBER or network")
     return coefficients.Positive(value) if kind == "positive" else float(value)
 
 
 def _observed(problem: Problem, path: Path) -> Problem:
-    """The problem with the data of a CSV file."""
-    try:
-        table = np.genfromtxt(path, delimiter=",", names=True, dtype=float, ndmin=1)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"--observe {path}: {str(error).strip().splitlines()[0]}") from error
-    columns = table.dtype.names or ()
+    """The problem with the data of a CSV file; a vector `v` has columns v_1, v_2 ..., a complex `h` h_real, h_imag."""
+    table = _columns(path)
     coordinates = problem.domain.coordinates
-    if missing := [name for name in coordinates if name not in columns]:
-        raise ValueError(f"--observe {path}: no column {missing[0]!r}; it needs {', '.join(coordinates)}")
-    values = {name: table[name] for name in columns if name in problem.fields}
-    if unknown := [name for name in columns if name not in values and name not in coordinates]:
-        raise ValueError(f"--observe {path}: column {unknown[0]!r} is no coordinate and no unknown")
+    names = {
+        name: {"scalar": [name], "complex": [f"{name}_real", f"{name}_imag"]}.get(
+            unknown.kind, [f"{name}_{i + 1}" for i in range(unknown.size)]
+        )
+        for name, unknown in problem.fields.items()
+    }
+    observed = {name: columns for name, columns in names.items() if any(column in table for column in columns)}
+    for name in (*coordinates, *(column for columns in observed.values() for column in columns)):
+        if name not in table:
+            raise ValueError(f"--observe {path}: no column {name!r}; it has {', '.join(table)}")
+    known = [*coordinates, *(column for columns in names.values() for column in columns)]
+    for name in table:
+        if name not in known:
+            raise ValueError(f"--observe {path}: column {name!r} is none of {', '.join(known)}")
+    values: dict[str, np.ndarray] = {}
+    for name, columns in observed.items():
+        rows = np.stack([table[column] for column in columns], axis=1)
+        kind = problem.fields[name].kind
+        values[name] = {"scalar": rows[:, 0], "complex": rows[:, 0] + 1j * rows[:, -1]}.get(kind, rows)
     return problem.observe(np.stack([table[name] for name in coordinates], axis=1), **values)
+
+
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a CSV file of numbers with a header; lines that start with # are skipped, but for the header."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = [name.strip().removeprefix("#").strip() for name in next(reader, [])]
+            rows = [_row(f"--observe {path}, line {reader.line_num}", header, row) for row in reader if _holds(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in CSV"
+        raise ValueError(f"--observe {path}: {reason}") from error
+    if not rows:
+        raise ValueError(f"--observe {path}: it holds no data; give a header line and a line for each point")
+    return dict(zip(header, np.array(rows).T, strict=True))
+
+
+def _holds(row: list[str]) -> bool:
+    return bool(row) and not row[0].lstrip().startswith("#")
+
+
+def _row(where: str, header: list[str], row: list[str]) -> list[float]:
+    """One line of a CSV file as finite numbers."""
+    if len(row) != len(header) or len(set(header)) != len(header):
+        raise ValueError(f"{where}: {len(row)} cells, the header names {len(set(header))} different columns")
+    numbers = [_number(cell.strip()) for cell in row]
+    for cell, number in zip(row, numbers):
+        if isinstance(number, bool | str) or not np.isfinite(number):
+            raise ValueError(f"{where}: {cell.strip()!r} is no finite number")
+    return numbers
 
 
 def _free_folder(name: str) -> Path:
@@ -193,21 +232,36 @@ def _device(name: str | None) -> Any:
 def _report(summary: dict[str, Any], folder: Path) -> None:
     error = summary["relative_l2"]
     said = ", ".join(f"{name} {value:.2e}" for name, value in error.items()) if error else "no reference"
-    console.print(f"relative L2 error: {said}; {summary['steps']} steps in {summary['seconds']:.1f} s "
-                  f"({summary['stopped']}); written to {folder}", highlight=False, soft_wrap=True)  # fmt: skip
+    _say(f"relative L2 error: {said}; {summary['steps']} steps in {summary['seconds']:.1f} s "
+         f"({summary['stopped']}); written to {folder}")  # fmt: skip
     for name, value in (summary["unknowns"] or {}).items():
-        console.print(f"{name} = {value}", highlight=False)
+        _say(f"{name} = {value}")
+
+
+def _say(text: str, style: str | None = None) -> None:
+    """One line on standard error, never wrapped."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def _fail(error: object, code: int) -> NoReturn:
+    _say("pinnact: " + " ".join(str(error).split("\n")), style="red")
+    sys.exit(code)
 
 
 def main() -> None:
     """The entry point: bad input is one line and exit code 2, never a traceback."""
     matplotlib.use("Agg")
     jax.config.update("jax_enable_x64", True)
+    warnings.formatwarning = lambda message, *_, **__: f"pinnact: {message}\n"
     try:
-        app(standalone_mode=True)
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+    except USAGE_ERROR as error:
+        _fail(error.format_message(), EXIT_USAGE)
     except (ValueError, ImportError) as error:
-        console.print(f"pinnact: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(EXIT_USAGE)
+        _fail(error, EXIT_USAGE)
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        _fail(f"{str(error).splitlines()[0]}: take a smaller network, or fewer points", EXIT_FAILED)
     except OSError as error:
-        console.print(f"pinnact: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(error, EXIT_FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; nothing was written", EXIT_INTERRUPTED)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
+from pinnact.domains import Region
+from pinnact.domains.charts import Rows
 from pinnact.model import Model
 from pinnact.sampling import METHODS
-from pinnact.system import Batches, Group, System
+from pinnact.system import Batch, Batches, System
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,17 @@ class Points:
                 continue
             assert group.region is not None
             n = self.interior if group.interior or group.integral else self.condition
-            sample = group.region.sample(n, self.method, seed + i)
+            sample = group.region.sample(available(group.region, n), self.method, seed + i)
             points, normals = _distinct(sample.points, sample.normals)
             batches[name] = system.batch(group, points, normals)
         return batches
+
+
+def available(region: Region, n: int) -> int:
+    """`n`, or the number of points that are given where a region is a cloud of fewer."""
+    parts = [part for part in (*region.pieces, region.body) if part is not None]
+    given = [len(part.sampler.rows.points) for part in parts if isinstance(part.sampler, Rows)]
+    return min(n, sum(given)) if len(given) == len(parts) else n
 
 
 def _distinct(points: np.ndarray, normals: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -95,9 +104,11 @@ class ResidualAdaptive(AbstractResampling):
             if not group.interior or group.region is None:
                 continue
             n = len(batch.points)
-            pool = group.region.sample(self.candidates * n, "sobol", seed).points
-            fresh = self.squares(system, model, group, pool)
-            if self.gap and np.mean(fresh) <= self.gap * np.mean(self.squares(system, model, group, batch.points)):
+            pool = group.region.sample(available(group.region, self.candidates * n), "sobol", seed).points
+            if len(pool) <= n:
+                continue
+            fresh = np.asarray(squares(system, name, model, system.batch(group, pool)))
+            if self.gap and np.mean(fresh) <= self.gap * np.mean(squares(system, name, model, batch)):
                 continue
             density = fresh ** (self.power / 2)
             density = density / max(np.mean(density), np.finfo(float).tiny) + self.floor
@@ -105,22 +116,9 @@ class ResidualAdaptive(AbstractResampling):
             changed[name] = system.batch(group, pool[np.sort(chosen)])
         return changed
 
-    def squares(
-        self, system: System, model: Model, group: Group, points: Float[np.ndarray, "n d"]
-    ) -> Float[np.ndarray, " n"]:
-        """The squared residual, summed over the equations of a group, at points; compiled once."""
-        batch = system.batch(group, np.asarray(points))
-        return np.asarray(_squares(_Static(system, group.name), model, batch))
-
-
-class _Static(eqx.Module):
-    """A system and the name of a group as a static argument."""
-
-    system: System = eqx.field(static=True)
-    group: str = eqx.field(static=True)
-
 
 @eqx.filter_jit
-def _squares(static: _Static, model: Model, batch: object) -> jnp.ndarray:
-    rows = static.system.residuals(model, {static.group: batch})  # type: ignore[dict-item]
-    return sum((jnp.sum(r**2, axis=1) for r in rows.values()), jnp.zeros(()))
+def squares(system: System, group: str, model: Model, batch: Batch) -> Float[Array, " n"]:
+    """The squared residual at the points of a batch, summed over the equations of a group; compiled once a system."""
+    rows = system.residuals(model, {group: batch})
+    return sum((jnp.sum(r**2, axis=1) for r in rows.values()), jnp.zeros(len(batch.points)))

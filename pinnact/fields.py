@@ -213,7 +213,6 @@ class Field:
         """The imaginary part of a complex field."""
         return self.value.imag
 
-    @property
     def conj(self) -> Array:
         """The complex conjugate."""
         return jnp.conj(self.value)

@@ -1,7 +1,9 @@
 """Finding problems: a file anywhere on disk, or a name such as `pde/burgers`."""
 
+import difflib
 import importlib.util
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,7 +27,7 @@ def find(name: str) -> Path:
         if candidate.is_file():
             return candidate
     known = names()
-    near = [other for other in known if Path(name).stem in other] or known
+    near = [other for other in known if Path(name).stem in other] or difflib.get_close_matches(name, known) or known
     raise ValueError(
         f"no problem {name!r}: no such file, nor in ./problems or the package; there are {', '.join(near)}"
     )
@@ -33,8 +35,8 @@ def find(name: str) -> Path:
 
 def names() -> list[str]:
     """The names of all problems in `./problems` and in the package."""
-    found = {str(path.relative_to(root).with_suffix("")) for root in _roots() for path in root.glob("*/*.py")}
-    return sorted(found)
+    files = [(root, path) for root in _roots() for path in root.glob("*/*.py") if not path.name.startswith("_")]
+    return sorted({path.relative_to(root).with_suffix("").as_posix() for root, path in files})
 
 
 def _roots() -> list[Path]:
@@ -50,9 +52,10 @@ def load(path: Path) -> Callable[..., Any]:
     spec = importlib.util.spec_from_file_location(f"pinnact_problem_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses (and so Equinox modules) look their annotations up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path}{_line(path, error)} raised {type(error).__name__}: {_first(error)}") from error
     own = {k: v for k, v in vars(module).items() if inspect.isfunction(v) and v.__module__ == module.__name__}
     public = {name: function for name, function in own.items() if not name.startswith("_")}
@@ -74,7 +77,7 @@ def make(path: Path, arguments: Mapping[str, Any]) -> Problem:
         problem = function(**arguments)
     except ValueError as error:
         raise ValueError(f"{path}{_line(path, error)}: {_first(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path}{_line(path, error)} raised {type(error).__name__}: {_first(error)}") from error
     if not isinstance(problem, Problem):
         raise ValueError(f"{path.stem}() in {path} returned a {type(problem).__name__}; return a pn.Problem")
@@ -90,5 +93,6 @@ def _line(path: Path, error: BaseException) -> str:
     """`:12`, the deepest line of the file that the error passed through."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f":{error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).absolute() == path.absolute()]
     return f":{lines[-1]}" if lines else ""

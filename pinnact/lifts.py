@@ -87,7 +87,7 @@ def build(problem: Problem) -> Ansatz:
         found = [p for p in found if p.condition != condition]
         notes.append(f"{condition}: a residual ({reason})")
     built_in = tuple(dict.fromkeys(p.condition for p in found))
-    how = "built in, carried in time by the linear part of the equation" if carried else "built in exactly"
+    how = "built in (1024 waves), carried in time by the linear part of the equation" if carried else "built in exactly"
     notes = [f"{name}: {how}" for name in built_in] + notes
     if not found:
         return Ansatz(None, lambda outputs, point: outputs, (), tuple(notes))

@@ -27,18 +27,24 @@ class NoProgress:
 
 
 class ProgressLine:
-    """One line on standard error, rewritten twice a second on a terminal, once at the end elsewhere."""
+    """One line on standard error, rewritten four times a second on a terminal, said once at the end elsewhere."""
 
     def __init__(self) -> None:
-        self.live = Live(console=Console(stderr=True), refresh_per_second=4, transient=False)
+        self.console = Console(stderr=True)
+        self.live = Live(console=self.console, refresh_per_second=4, transient=False)
         self.last = (0, 0.0)
+        self.text = ""
 
     def __enter__(self) -> "ProgressLine":
-        self.live.start()
+        if self.console.is_terminal:
+            self.live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.live.stop()
+        if self.console.is_terminal:
+            self.live.stop()
+        elif self.text:
+            self.console.print(Text(self.text), soft_wrap=True)
 
     def update(self, step: int, seconds: float, loss: float, error: float | None, limits: HasLimits) -> None:
         """Show the state after `step` steps and `seconds` seconds."""
@@ -55,4 +61,5 @@ class ProgressLine:
             left.append((limits.steps - step) * since / steps)
         if left:
             parts.append(f"{max(0.0, min(left)):.0f} s left")
-        self.live.update(Text("  ".join(parts)))
+        self.text = "  ".join(parts)
+        self.live.update(Text(self.text, no_wrap=True, overflow="ellipsis"))

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from pinnact.collocation import available
+from pinnact.domains import PointCloud
 from pinnact.metrics import max_error, relative_l2
 from pinnact.precision import precision
 from pinnact.problem import Problem
@@ -19,10 +21,13 @@ SCATTERED = 10_000
 
 
 def scoring_points(problem: Problem) -> Float[np.ndarray, "n d"]:
-    """A grid with end points in up to three dimensions (256 x 101 for one space dimension and time), else Sobol."""
+    """A grid with end points in up to three dimensions (256 x 101 for one space dimension and time), else Sobol.
+
+    A point cloud is scored at its own points, as nothing is known between them.
+    """
     domain = problem.domain
-    if domain.dimension > 3:
-        return domain.sample(SCATTERED, seed=12345)
+    if domain.dimension > 3 or isinstance(getattr(domain, "space_domain", domain), PointCloud):
+        return domain.sample(available(domain.interior, SCATTERED), seed=12345)
     counts = dict(zip(domain.coordinates, GRIDS[domain.dimension], strict=True))
     if domain.time is not None and domain.dimension == 2:
         counts = {domain.coordinates[0]: 256, domain.time: 101}
@@ -48,8 +53,12 @@ def reference_values(problem: Problem, points: Float[np.ndarray, "n d"]) -> dict
         if missing := [argument for argument in wanted if argument not in columns]:
             raise ValueError(f"reference of {name!r} asks for {missing[0]!r}; it can have {', '.join(columns)}")
         unknown = problem.fields[name]
-        with precision("float64"):
-            value = np.asarray(function(**{argument: columns[argument] for argument in wanted}))
+        try:
+            with precision("float64"):
+                value = np.asarray(function(**{argument: columns[argument] for argument in wanted}))
+        except Exception as error:  # any, for it is the user's own function
+            said = str(error).strip().splitlines() or [""]
+            raise ValueError(f"reference of {name!r} raised {type(error).__name__}: {said[0]}") from error
         if unknown.kind == "vector" and value.shape == (unknown.size, len(points)):
             value = value.T
         shape = (len(points), unknown.size) if unknown.kind == "vector" else (len(points),)

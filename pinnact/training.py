@@ -82,6 +82,7 @@ def solve(
     `network` is a recipe (`pn.MLP()` by default), an Equinox module of one point, or one of these an unknown in a
     mapping. `budget` is wall-clock seconds, compilation included (60 unless `steps` is given); `tolerance` a loss at
     which to stop, `patience` a number of steps without a lower loss. `hard=False` builds nothing into the field.
+    Ctrl-C ends training with what was reached. A loss that is no longer finite ends it with the last good state.
     Raises ValueError for arguments that don't fit, SmoothnessError for a network that is too rough.
     """
     if not isinstance(problem, Problem):
@@ -89,6 +90,10 @@ def solve(
     if engine not in ENGINES:
         raise ValueError(f"engine {engine!r} is unknown; choose one of {', '.join(ENGINES)}")
     limits = Limits(60.0 if budget is None and steps is None else budget, steps, tolerance, patience)
+    if not (isinstance(seed, int) and 0 <= seed < 2**31):
+        raise ValueError(f"seed={seed!r}: give a whole number from 0 to 2^31 - 1")
+    if not stages(optimiser, 0, precision, limits.budget):  # a wrong name is said before anything is computed
+        raise ValueError(f"optimiser={optimiser!r} has no stage; give at least one")
     network = MLP() if network is None else network
     label = activation_label(network)
     check_smoothness(problem, smoothness(network), label, allow_rough)
@@ -153,14 +158,20 @@ class Run:
         self.loss_weights = self.weights.start(self.system)
         plan = stages(self.optimiser, flat.size, self.precision, self.limits.budget)
         lift_error = self.score.errors(self._values(jnp.zeros_like(flat))) if self.system.ansatz.lift else {}
-        good = flat
+        self.good = flat
         with self.line:
-            for number, stage in enumerate(plan):
-                good = self._stage(stage, good, last=number == len(plan) - 1)
-                if self.stopped and self.stopped not in ("stage", "stalled"):
-                    break
+            try:
+                for number, stage in enumerate(plan):
+                    self._stage(stage, last=number == len(plan) - 1)
+                    if self.stopped not in ("stage", "stalled"):
+                        break
+            except KeyboardInterrupt:
+                self.stopped = "interrupted"
+        self.stopped = "steps" if self.stopped == "stage" else self.stopped
+        if self.stopped == "not finite":
+            logger.warning("the loss or a parameter was no longer finite: the state after step %d is kept", self.step)
         return Solution(
-            self.system, self.to_model(good), self.history, self.score,
+            self.system, self.to_model(self.good), self.history, self.score,
             {
                 "activation": self.label,
                 "network": describe(self.network),
@@ -222,34 +233,34 @@ class Run:
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
-    def _stage(self, stage: Stage, p: Array, last: bool) -> Array:
-        """One stage from parameters `p`; returns the last good parameters and sets `stopped`."""
-        optimiser = stage.optimiser
+    def _stage(self, stage: Stage, last: bool) -> None:
+        """One stage from the last good parameters, `good`; replaces them as it goes on, and sets `stopped`."""
+        optimiser, p = stage.optimiser, self.good
         self.stopped = ""
         chunk = self._chunk(optimiser)
         value, gradient, parts = self.evaluate(p, self.batches, self.loss_weights)
-        if not bool(jnp.isfinite(value)):
-            self.stopped = "not finite"
-            return p
-        state = optimiser.init(p, value, gradient)
         if not len(self.history):
             self._log(p, value, parts)
+        if not bool(jnp.isfinite(value)):
+            self.stopped = "not finite"
+            return
+        state = optimiser.init(p, value, gradient)
         first, begin, size = self.step, time.perf_counter(), 1
-        best, best_step, good = float(value), self.step, p
+        best, best_step = float(value), self.step
         while not self.stopped:
             size = min(size, self._steps_left(stage, first, last))
             clock = time.perf_counter()
             p, state, loss, stalled, count = chunk(p, state, self.batches, self.loss_weights, jnp.asarray(size))
             done, loss = int(count), float(loss)
             spent = time.perf_counter() - clock
-            self.step += done
-            if not math.isfinite(loss) or not bool(jnp.all(jnp.isfinite(p))):
+            value, _, parts = self.evaluate(p, self.batches, self.loss_weights)
+            if not (math.isfinite(loss) and bool(jnp.isfinite(value)) and bool(jnp.all(jnp.isfinite(p)))):
                 self.stopped = "not finite"
-                return good
-            good = p
+                return
+            self.step += done
+            self.good = p
             if spent < 2 * CHUNK_SECONDS or size > 1:  # the first chunk compiles
                 size = max(1, min(int(done * CHUNK_SECONDS / max(spent, 1e-4)), 4 * size))
-            value, _, parts = self.evaluate(p, self.batches, self.loss_weights)
             self._log(p, value, parts)
             if loss < best * (1 - 1e-3):
                 best, best_step = loss, self.step
@@ -258,7 +269,6 @@ class Run:
                 value, gradient, _ = self.evaluate(p, self.batches, self.loss_weights)
                 state = optimiser.refresh(state, value, gradient)
                 best = math.inf
-        return good
 
     def _steps_left(self, stage: Stage, first: int, last: bool) -> int:
         """How many steps the next chunk may take before something has to be looked at."""

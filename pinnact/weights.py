@@ -1,5 +1,6 @@
 """Loss weights: fixed, balanced by gradient norms, and causal in time."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from pinnact.collocation import squares
 from pinnact.model import Model
 from pinnact.system import Batch, Batches, System
 
@@ -37,6 +39,13 @@ class Fixed(AbstractWeights):
     by_name: Mapping[str, float] = field(default_factory=dict)
     conditions: float = 100.0
     every: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in {"conditions": self.conditions, **self.by_name}.items():
+            if not 0 < value < math.inf:
+                raise ValueError(
+                    f"weight {name}={value!r}: it must be above 0 and finite; to drop a residual, leave it out"
+                )
 
     def start(self, system: System) -> Weights:
         """The weights by residual."""
@@ -68,29 +77,31 @@ class GradientNorm(AbstractWeights):
 
     def update(self, system: System, model: Model, batches: Batches, weights: Weights) -> tuple[Weights, Batches]:
         """One gradient a residual."""
-        unit = {name: jnp.ones(()) for name in system.names}
-
-        @eqx.filter_jit
-        def norms(model: Model) -> dict[str, Array]:
-            def one(name: str) -> Array:
-                loss = lambda m: jnp.sum(system.weighted(m, batches, unit)[name] ** 2)
-                leaves = jax.tree.leaves(eqx.filter_grad(loss)(model))
-                return jnp.sqrt(sum((jnp.sum(leaf**2) for leaf in leaves), jnp.zeros(())))
-
-            return {name: one(name) for name in system.names}
-
-        found = norms(model)
+        found = gradient_norms(system, model, batches)
         total = sum(found.values(), jnp.zeros(()))
         fresh = {name: jnp.clip(total / (norm + 1e-30), 1 / self.largest, self.largest) for name, norm in found.items()}
         return {name: self.memory * weights[name] + (1 - self.memory) * fresh[name] for name in fresh}, batches
+
+
+@eqx.filter_jit
+def gradient_norms(system: System, model: Model, batches: Batches) -> Weights:
+    """The norm of the gradient of the mean square of each residual; compiled once a system."""
+    unit = {name: jnp.ones(()) for name in system.names}
+
+    def one(name: str) -> Array:
+        loss = lambda m: jnp.sum(system.weighted(m, batches, unit)[name] ** 2)
+        leaves = jax.tree.leaves(eqx.filter_grad(loss)(model))
+        return jnp.sqrt(sum((jnp.sum(leaf**2) for leaf in leaves), jnp.zeros(())))
+
+    return {name: one(name) for name in system.names}
 
 
 @dataclass(frozen=True)
 class Causal(AbstractWeights):
     """Causal shares in time (Wang, Sankaran, Perdikaris 2024, doi:10.1016/j.cma.2024.116813).
 
-    A slice of time counts `exp(-tolerance * sum of the mean squared residuals before it)`, relative to the largest of
-    them at the start; conditions weigh as in `Fixed`.
+    A slice of time counts `exp(-tolerance * sum of the mean squared residuals of the slices before it)`; conditions
+    weigh as in `Fixed`.
     """
 
     tolerance: float = 1.0
@@ -111,12 +122,11 @@ class Causal(AbstractWeights):
         for name, batch in batches.items():
             if not system.groups[name].interior:
                 continue
-            rows = system.residuals(model, {name: batch})
-            squares = np.asarray(sum((jnp.sum(r**2, axis=1) for r in rows.values()), jnp.zeros(len(batch.points))))
+            found = np.asarray(squares(system, name, model, batch))
             place = np.asarray((batch.points[:, -1] - low) / (high - low) * self.slices).astype(int)
             place = np.clip(place, 0, self.slices - 1)
             count = np.bincount(place, minlength=self.slices)
-            mean = np.bincount(place, squares, self.slices) / np.maximum(count, 1)
+            mean = np.bincount(place, found, self.slices) / np.maximum(count, 1)
             before = np.concatenate([[0.0], np.cumsum(mean)[:-1]])
             shares = np.exp(-self.tolerance * before)[place]
             changed[name] = batch._replace(shares=jnp.asarray(shares, batch.points.dtype))

@@ -99,7 +99,7 @@ def test_complex_fields():
     close(1j * H.t + 0.5 * H.xx, (1 - 2) * H.value)
     close(abs(H) ** 2, POINT[1] ** 2)
     close([H.real, H.imag], [H.value.real, H.value.imag])
-    close(H.conj * H, POINT[1] ** 2)
+    close(H.conj() * H, POINT[1] ** 2)
 
 
 def test_other_points_and_plain_jax():

@@ -222,11 +222,7 @@ def test_the_line_search_meets_the_wolfe_conditions(name):
     assert found.gradient[0] >= 0.9 * slope, "curvature"
 
 
-WEAK = "the line search takes f(a) == f(0) for a decrease: at round-off it never says that it failed"
-STUCK = pytest.mark.xfail(reason=WEAK, strict=True)
-
-
-@pytest.mark.parametrize("offset", [0.0, pytest.param(1.0, marks=STUCK)])
+@pytest.mark.parametrize("offset", [0.0, 1.0])
 def test_no_step_is_found_on_an_increasing_function(offset):
     """Where the slope was wrong, nothing is lowered: the search says so and stays where it is."""
     found, *_ = along(lambda a: offset + a + a**2, slope=-1.0)
@@ -239,7 +235,7 @@ def test_a_search_among_nan_stays_where_it_is():
     assert not bool(found.ok) and float(found.length) == 0.0
 
 
-@pytest.mark.parametrize("name", [*(pytest.param(n, marks=STUCK) for n in ("ssbroyden", "lbfgs")), "lm"])
+@pytest.mark.parametrize("name", ["ssbroyden", "lbfgs", "lm"])
 def test_methods_notice_a_minimum(name):
     """At the minimum itself no method moves away, and each says that it is stuck."""
     p, losses = run(name, tilted, [0.0, 0.0, 0.0], 60)
@@ -247,10 +243,7 @@ def test_methods_notice_a_minimum(name):
     assert losses[-1] <= losses[0] and len(losses) < 60
 
 
-DIVISION = pytest.mark.xfail(reason="1 / (n - 1) in the update", raises=ZeroDivisionError, strict=True)
-
-
-@pytest.mark.parametrize("name", [pytest.param("ssbroyden", marks=DIVISION), "lbfgs"])
+@pytest.mark.parametrize("name", ["ssbroyden", "lbfgs"])
 def test_one_parameter_is_enough(name):
     p, _ = run(name, single, [3.0], 60, tolerance=1e-16)
     np.testing.assert_allclose(p, [np.log(2.0)], atol=1e-7)

@@ -95,7 +95,7 @@ def _update(
     rho = jnp.minimum(1.0, h * (1 - c))
     theta = jnp.maximum((rho - 1) / a, jnp.minimum(1 / rho, (1 - b) / b))
     sigma = 1 + theta * a
-    root = sigma ** (-1 / (n - 1))
+    root = sigma ** (-1 / max(n - 1, 1))
     cap = jnp.minimum(1.0, 1 / b)
     tau = jnp.where(theta > 0, cap * jnp.minimum(root, 1 / theta), jnp.minimum(cap * root, sigma))
     phi = (1 - theta) / (1 + a * theta)

@@ -56,8 +56,8 @@ def wolfe(
         f, g = function(start + s.length * direction)
         d = jnp.vdot(g, direction)
         finite = jnp.isfinite(f) & jnp.all(jnp.isfinite(g))
-        low_enough = f <= value + sufficient * s.length * slope
-        nearly = (f <= value + noise) & (d <= (2 * sufficient - 1) * slope)
+        low_enough = (f < value) & (f <= value + sufficient * s.length * slope)
+        nearly = (slope < 0) & (f <= value + noise) & (d <= (2 * sufficient - 1) * slope)
         decreases = finite & (low_enough | nearly)
         done = decreases & (d >= curvature * slope)
         better = finite & (f < s.best.value)

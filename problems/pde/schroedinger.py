@@ -21,7 +21,7 @@ def schroedinger() -> pn.Problem:
     return pn.Problem(
         domain,
         unknowns={"h": complex},
-        equations={"schroedinger": lambda h: 1j * h.t + 0.5 * h.xx + h * h.conj * h},
+        equations={"schroedinger": lambda h: 1j * h.t + 0.5 * h.xx + h * h.conj() * h},
         conditions={"start": pn.On(domain.initial, lambda h, x: h - initial(x))},
         reference=split_step((-5, 5), 512, initial, 1e-4),
         name="schroedinger",

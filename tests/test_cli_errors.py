@@ -1,0 +1,166 @@
+"""Bad input on the command line: exit code 2, one line that names what is wrong, nothing written."""
+
+import pytest
+from test_cli import DECAY, pinnact  # noqa: F401  (a fixture)
+
+HEAD = "import jax.numpy as jnp\nimport pinnact as pn\n"
+WALLS = "{'walls': pn.On(domain.boundary, lambda u: u)}"
+
+
+def own(equation="u.xx", domain="pn.Interval(x=(0, 1))", conditions=WALLS, more=""):
+    """The source of a problem with one thing changed."""
+    return (
+        f"{HEAD}def own():\n    domain = {domain}\n"
+        f"    return pn.Problem(domain, equations={{'eq': lambda u: {equation}}}, conditions={conditions}{more})\n"
+    )
+
+
+@pytest.fixture
+def refused(pinnact, tmp_path):  # noqa: F811
+    """Runs `pinnact solve` on bad input and returns its one line."""
+
+    def run(*arguments, out="run"):
+        before = sorted(tmp_path.rglob("*"))
+        target = ("--out", out) if out else ()
+        code, said, line = pinnact("solve", *arguments, "--steps", 2, *target)
+        assert (code, said) == (2, "") and line.startswith("pinnact: ") and line.count("\n") == 1 and len(line) < 600
+        assert sorted(path for path in tmp_path.rglob("*") if "__pycache__" not in path.parts) == before
+        return line
+
+    return run
+
+
+OPTIONS = {
+    "problem": (["pde/burger"], "no problem 'pde/burger'.*pde/burgers"),
+    "misspelt problem": (["pde/burgres"], "there are pde/burgers"),
+    "folder as problem": (["."], "no problem '.'"),
+    "activation": (["pde/heat", "--activation", "tahn"], "'tahn'.*did you mean tanh"),
+    "option": (["pde/heat", "--optimizer", "adam"], "--optimizer.*--optimiser"),
+    "no number": (["pde/heat", "--width", "wide"], "--width"),
+    "optimiser": (["pde/heat", "--optimiser", "adm"], "'adm'.*did you mean 'adam'"),
+    "engine": (["pde/heat", "--engine", "jet"], "engine 'jet'.*forward, hessian"),
+    "network": (["pde/heat", "--network", "mpl"], "network 'mpl'.*mlp"),
+    "width": (["pde/heat", "--width", "0"], "width=0"),
+    "depth": (["pde/heat", "--depth", "-1"], "depth=-1"),
+    "budget": (["pde/heat", "--budget", "0"], "budget=0.0"),
+    "budget nan": (["pde/heat", "--budget", "nan"], "budget=nan"),
+    "seed": (["pde/heat", "--seed", "-1"], "seed=-1"),
+    "argument": (["pde/heat", "--set", "speed=1"], r"heat\(\) has no argument 'speed'; it has diffusivity"),
+    "no value": (["pde/heat", "--set", "diffusivity"], "--set 'diffusivity': write NAME=VALUE"),
+    "bad value": (["pde/poisson", "--set", "dimension=0"], "dimension=0"),
+    "wrong kind": (["pde/poisson", "--set", "dimension=two"], "poisson.py:.*TypeError"),
+    "device": (["pde/heat", "--device", "tpu"], "--device tpu: JAX sees no such device here"),
+    "relu": (["pde/burgers", "--activation", "relu"], r"'momentum' takes u\.xx, but a network with relu is C\^0"),
+    "infer": (["pde/burgers", "--infer", "viscosity=0.1"], "--infer needs data"),
+    "coefficient": (["pde/burgers", "--infer", "nu=0.1"], "no such coefficient; declared are: viscosity"),
+    "guess": (["pde/burgers", "--infer", "viscosity=thick"], "give a number, positive:NUMBER or network"),
+    "kind of guess": (["pde/burgers", "--infer", "viscosity=negative:1"], "give a number, positive:NUMBER"),
+}
+
+
+@pytest.mark.parametrize("arguments, match", OPTIONS.values(), ids=OPTIONS)
+def test_wrong_options(refused, arguments, match):
+    assert_match(refused(*arguments), match)
+
+
+TABLES = {
+    "coordinate": ("x,z,u\n0,0,0\n", "no column 't'; it has x, z, u"),
+    "unknown": ("x,t,w\n0,0,0\n", "column 'w' is none of x, t, u"),
+    "words": ("x,t,u\n0,0,0\n1,0,fast\n", "line 3: 'fast' is no finite number"),
+    "nan": ("x,t,u\n0,nan,0\n", "line 2: 'nan' is no finite number"),
+    "ragged": ("x,t,u\n0,0\n", "line 2: 2 cells, the header names 3"),
+    "twice": ("x,t,t\n0,0,0\n", "line 2: 3 cells, the header names 2"),
+    "empty": ("", "it holds no data"),
+    "no rows": ("x,t,u\n", "it holds no data"),
+    "no values": ("x,t\n0,0\n", "no values"),
+}
+
+
+@pytest.mark.parametrize("text, match", TABLES.values(), ids=TABLES)
+def test_wrong_tables(refused, tmp_path, text, match):
+    (tmp_path / "data.csv").write_text(text)
+    assert_match(refused("pde/burgers", "--observe", "data.csv"), match)
+
+
+def test_tables_that_are_none(refused, tmp_path):
+    assert_match(refused("pde/burgers", "--observe", "nowhere.csv"), "nowhere.csv: No such file")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
+    assert_match(refused("pde/burgers", "--observe", "binary.csv"), "binary.csv: it is no text in CSV")
+
+
+FILES = {
+    "derivative": (own("u.xz"), r"own.py:5: 'eq': u\.xz: no derivative of that name; the coordinates are x"),
+    "not an attribute": (own("u.slope"), r"'eq': u\.slope"),
+    "argument": (own().replace("lambda u: u.xx", "lambda u, y: u.xx"), "asks for 'y'; it can have u, x"),
+    "empty region": (
+        own(conditions="{'far': pn.On(domain.boundary.where(lambda x: x > 5), lambda u: u)}"),
+        "boundary where .* is empty",
+    ),
+    "no boundary": (own(domain="pn.Interval(x=(0, 1), periodic=True)"), "condition 'walls' .* is empty"),
+    "zero size": (own(domain="pn.Interval(x=(1, 1))"), r"x=\(1, 1\) has no length"),
+    "syntax": ("def own(:\n", "own.py:1 raised SyntaxError"),
+    "binary": ("\0", "SyntaxError"),
+    "raises": ("\n1 / 0\n", "own.py:2 raised ZeroDivisionError: division by zero"),
+    "imports": ("import no_such_module\n", "own.py:1 raised ModuleNotFoundError: No module named 'no_such_module'"),
+    "function raises": ("def own():\n    return 1 / 0\n", "own.py:2 raised ZeroDivisionError"),
+    "exits": ("raise SystemExit(0)\n", "own.py:1 raised SystemExit"),
+    "function exits": ("def own():\n    raise SystemExit(0)\n", "own.py:2 raised SystemExit"),
+    "no function": ("x = 1\n", r"has no function own\(\)"),
+    "no problem": ("def own():\n    return 1\n", "returned a int; return a pn.Problem"),
+    "needs an argument": ("def own(size):\n    return 1\n", "missing 1 required positional argument: 'size'"),
+    "residual raises": (own("u.xx + 1 / 0"), "'eq' can't be evaluated at a point: division by zero"),
+    "residual key": (own("u.xx + {}['k']"), "own.py:5 raised KeyError: 'k'"),
+    "reference raises": (own(more=", reference=lambda x: 1 / 0"), "reference of 'u' raised ZeroDivisionError"),
+    "reference shape": (own(more=", reference=lambda x: x[:3]"), r"reference of 'u' gives shape \(3,\)"),
+}
+
+
+@pytest.mark.parametrize("text, match", FILES.values(), ids=FILES)
+def test_wrong_files(refused, tmp_path, text, match):
+    (tmp_path / "own.py").write_text(text)
+    assert_match(refused("own.py"), match)
+
+
+def test_a_folder_that_is_taken_or_impossible(refused, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "summary.json").write_text("{}")
+    assert_match(refused("pde/heat", out="taken"), "taken holds another run or other files")
+    assert (tmp_path / "taken" / "summary.json").read_text() == "{}"
+    (tmp_path / "file").write_text("")
+    assert_match(refused("pde/heat", out="file/run"), "file/run can't be written: file is no folder")
+    assert_match(refused("pde/heat", out="file"), "file can't be written")
+
+
+def test_an_empty_folder_is_no_other_run(pinnact, tmp_path):  # noqa: F811
+    (tmp_path / "run").mkdir()
+    (tmp_path / "decay.py").write_text(DECAY)
+    small = ("--width", 4, "--depth", 1, "--quiet")
+    assert pinnact("solve", "decay.py", "--steps", 1, "--out", "run", *small)[0] == 0
+    assert "run holds another run" in pinnact("solve", "decay.py", "--steps", 1, "--out", "run", *small)[2]
+
+
+def test_wrong_commands(pinnact):  # noqa: F811
+    assert pinnact("slove")[0] == 2
+    code, _, err = pinnact("solve")
+    assert code == 2 and err.count("\n") == 1 and "problem" in err.lower()
+
+
+def test_a_file_that_defines_classes(pinnact, tmp_path):  # noqa: F811
+    """Annotations of dataclasses, as Equinox modules are, are looked up in the module: it has to be registered."""
+    text = (
+        "from __future__ import annotations\nimport equinox as eqx\n"
+        + DECAY.lstrip()
+        + (
+            "\nclass _Rate(eqx.Module):\n    value: float = 1.0\n    def __call__(self, t):\n        return self.value\n"
+        )
+    )
+    (tmp_path / "classes.py").write_text(
+        text.replace("rate=1.0", "rate=None").replace('"rate": rate', '"rate": _Rate()')
+    )
+    options = ("--steps", 1, "--out", "run", "--width", 4, "--depth", 1, "--quiet")
+    assert pinnact("solve", "classes.py", *options) == (0, "", "")
+
+
+def assert_match(line, pattern):
+    with pytest.raises(ValueError, match=pattern):
+        raise ValueError(line)
