@@ -295,10 +295,10 @@ def adaptive(activation: Activation = tanh, *, per: Per = "layer", scale: float 
     if not isinstance(activation, Activation):
         raise TypeError(f"adaptive: a {type(activation).__name__} is not the fixed Activation to stretch; pass tanh")
     scale = _positive("adaptive: scale", scale)
-    facts = {"smoothness": activation.smoothness, "bounds": activation.bounds, "per": per}
+    facts: dict[str, Any] = {"smoothness": activation.smoothness, "bounds": activation.bounds, "per": per}
     facts["name"] = _call(adaptive, activation.name, per=per, scale=scale)
     facts["formula"] = f"f({scale} a x), f(x) = {activation.formula}"
-    return Trainable(_fix(_stretch, activation=activation, scale=scale), {"a": 1 / scale}, **facts)
+    return Trainable(_fix(_stretch, activation=activation, scale=scale), {"a": 1 / scale}, **facts)  # type: ignore[arg-type]
 
 
 def trainable_swish(beta: float | int = 1.0, *, per: Per = "layer") -> Trainable:

@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 console = Console(stderr=True)
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_FINITE, EXIT_INTERRUPTED = 1, 2, 3, 130
 # What typer raises for a wrong command line; older versions take it from click, newer ones have their own.
-USAGE_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+USAGE_ERROR: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
 @app.callback()
@@ -264,4 +264,4 @@ def main() -> None:
     except OSError as error:
         _fail(error, EXIT_FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; nothing was written", EXIT_INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)

@@ -105,4 +105,4 @@ def trainable(guess: Guess, inputs: Inputs, key: PRNGKeyArray) -> Callable[[Arra
             return Free(guess)
     if hasattr(guess, "build"):
         return NetworkCoefficient(guess.build(inputs, 1, key), positive=False)
-    return Free(guess)
+    return Free(guess)  # type: ignore[arg-type]

@@ -17,9 +17,13 @@ from pinnact.system import Batch, Batches, System
 
 @dataclass(frozen=True)
 class Points:
-    """How many points: `interior` for equations, `condition` for each condition; drawn by `method`."""
+    """How many points: `interior` for equations, `condition` for each condition; drawn by `method`.
 
-    interior: int = 4000
+    By default 2,000 interior points in up to two dimensions, 4,000 in more: few enough for fast steps, and where they
+    represent the residual badly, adaptive resampling notices (`ResidualAdaptive`).
+    """
+
+    interior: int | None = None
     condition: int = 400
     method: str = "sobol"
 
@@ -27,18 +31,19 @@ class Points:
         if self.method not in METHODS:
             raise ValueError(f"sampling method {self.method!r} is unknown; choose one of {', '.join(METHODS)}")
         for name in ("interior", "condition"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} points; give at least 1")
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise ValueError(f"{name}={count} points; give at least 1")
 
     def draw(self, system: System, seed: int) -> Batches:
         """The first batches of all groups."""
         batches = {}
+        interior = self.interior or (2000 if system.problem.domain.dimension <= 2 else 4000)
         for i, (name, group) in enumerate(system.groups.items()):
             if group.observation is not None:
                 batches[name] = system.batch(group, system.problem.observations[group.observation].points)
                 continue
             assert group.region is not None
-            n = self.interior if group.interior or group.integral else self.condition
+            n = interior if group.interior or group.integral else self.condition
             sample = group.region.sample(available(group.region, n), self.method, seed + i)
             points, normals = _distinct(sample.points, sample.normals)
             batches[name] = system.batch(group, points, normals)

@@ -146,7 +146,10 @@ class Field:
     def laplacian(self) -> Array:
         """The sum of the pure second derivatives over the space coordinates, component by component."""
         first, *others = self._space("laplacian")
-        return sum((self._take((axis, axis)) for axis in others), self._take((first, first)))
+        total = self._take((first, first))
+        for axis in others:
+            total = total + self._take((axis, axis))
+        return total
 
     @property
     def hessian(self) -> Array:

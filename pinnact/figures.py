@@ -99,7 +99,7 @@ def colours(values: Sequence[np.ndarray], log: bool) -> tuple[Normalize, str]:
 
 def colour_map(axes: Axes, cut: Cut, values: np.ndarray, norm: Normalize, colours: str, equal: bool) -> ScalarMappable:
     """Draw an image of a cut; returns what a colour bar needs."""
-    image = cut.fill(np.maximum(values, norm.vmin) if isinstance(norm, LogNorm) else values)
+    image = cut.fill(np.maximum(values, norm.vmin or 0.0) if isinstance(norm, LogNorm) else values)
     drawn = axes.pcolormesh(*cut.ticks, image, norm=norm, cmap=colours, shading="nearest", rasterized=True)
     name_axes(axes, *cut.axes, equal)
     if cut.title:

@@ -42,8 +42,7 @@ class Trained(Protocol):
     @property
     def score(self) -> Score: ...
 
-    @property
-    def summary(self) -> dict[str, Any]: ...
+    summary: Any
 
 
 def plot(solution: Trained, unknown: str | None = None) -> Figure:
@@ -228,7 +227,8 @@ def _scatter(solution: Trained, shown: list[Quantity]) -> Figure:
         for quantity in scored:
             exact, prediction = quantity.of(reference[quantity.unknown]), quantity.of(values[quantity.unknown])
             axes.plot(exact, prediction, ".", markersize=3, alpha=0.6, label=quantity.label)
-        axes.axline((axes.get_xlim()[0],) * 2, slope=1.0, color="black", linewidth=0.7)
+        corner = axes.get_xlim()[0]
+        axes.axline((corner, corner), slope=1.0, color="black", linewidth=0.7)
         label = scored[0].label if len(scored) == 1 else "prediction"
         name_axes(axes, f"{label}, reference" if len(scored) == 1 else "reference", label)
     else:
@@ -275,7 +275,7 @@ def animate(solution: Trained, path: Path, unknown: str | None = None, frames: i
 
         def draw(frame: int) -> None:
             for line, data in zip(lines, (prediction, exact)):
-                line.set_ydata(data[frame])
+                line.set_ydata(data[frame])  # type: ignore[index]
     else:
         cuts = [Cut.of(domain, domain.space[:2], {domain.time: t}, 151) for t in instants]  # type: ignore[arg-type]
         images = [quantity.of(solution.evaluator.values(cut.points)[quantity.unknown]) for cut in cuts]

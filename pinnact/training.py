@@ -244,7 +244,7 @@ class Run:
         if not bool(jnp.isfinite(value)):
             self.stopped = "not finite"
             return
-        state = optimiser.init(p, value, gradient)
+        state = _unshared(optimiser.init(p, value, gradient))
         first, begin, size = self.step, time.perf_counter(), 1
         best, best_step = float(value), self.step
         while not self.stopped:
@@ -267,7 +267,7 @@ class Run:
             self.stopped = self._reason(float(value), bool(stalled), best_step, stage, first, begin, last)
             if not self.stopped and self._refresh(p):
                 value, gradient, _ = self.evaluate(p, self.batches, self.loss_weights)
-                state = optimiser.refresh(state, value, gradient)
+                state = _unshared(optimiser.refresh(state, value, gradient))
                 best = math.inf
 
     def _steps_left(self, stage: Stage, first: int, last: bool) -> int:
@@ -328,6 +328,11 @@ class Run:
         seconds = time.perf_counter() - self.started
         self.history.append(self.step, seconds, float(loss), {k: float(v) for k, v in parts.items()}, error)
         self.line.update(self.step, seconds, float(loss), error, self.limits)
+
+
+def _unshared(state: Any) -> Any:
+    """A copy without arrays in common: a chunk is given the state's memory for good, so no array may come twice."""
+    return jax.tree.map(jnp.copy, state)
 
 
 def describe(network: Networks) -> str:

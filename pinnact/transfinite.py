@@ -30,7 +30,7 @@ def lift_and_factor(problem: Problem, entries: list[Prescribed]) -> tuple[PointF
     distances = [p.piece.distance for p in [*values, *rates]]
 
     def product(point: Array) -> Array:
-        return math.prod(distance(point) for distance in distances if distance is not None)
+        return jnp.asarray(math.prod(distance(point) for distance in distances if distance is not None))
 
     sample = jnp.asarray(problem.domain.sample(4096, seed=3))
     largest = float(jnp.max(jnp.abs(jax.vmap(product)(sample))))

@@ -151,7 +151,8 @@ def test_a_file_that_defines_classes(pinnact, tmp_path):  # noqa: F811
         "from __future__ import annotations\nimport equinox as eqx\n"
         + DECAY.lstrip()
         + (
-            "\nclass _Rate(eqx.Module):\n    value: float = 1.0\n    def __call__(self, t):\n        return self.value\n"
+            "\nclass _Rate(eqx.Module):\n    value: float = 1.0\n    def __call__(self, t):\n        "
+            "return self.value\n"
         )
     )
     (tmp_path / "classes.py").write_text(
