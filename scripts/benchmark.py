@@ -44,28 +44,29 @@ def run(problem: str, budget: float, seed: int, out: Path) -> dict:
 
 
 def table(problems: list[str], seeds: int, out: Path) -> None:
-    """Print the table, one row as soon as its runs are done."""
+    """Run seed after seed, so that an early stop leaves whole tables behind, and print the table after each."""
     marks = " | ".join(f"{mark} s" for mark in MARKS)
-    print(f"| problem | budget | {marks} | end (median) | all seeds | reach | lift_error | steps/s |")
-    print("|---|---" + "|---" * (len(MARKS) + 5) + "|")
-    for problem in problems:
-        budget, target = TARGETS[problem]
-        runs = [run(problem, budget, seed, out) for seed in range(seeds)]
-        at = [
-            statistics.median([r["marks"][mark][0] for r in runs if r["marks"][mark]] or [float("nan")])
-            for mark in MARKS
-        ]
-        median = statistics.median(r["error"] for r in runs)
-        every = ", ".join(f"{r['error']:.1e}" for r in runs)
-        lift = max(runs[0]["lift_error"].values()) if runs[0]["lift_error"] else None
-        rate = statistics.median(r["steps"] / r["seconds"] for r in runs)
-        cells = [f"{error:.1e}" if mark <= budget else "" for mark, error in zip(MARKS, at)]
-        verdict = "yes" if median <= target else "NO"
-        print(
-            f"| {problem} | {budget} s | {' | '.join(cells)} | {median:.1e} | {every} | {target:.0e} {verdict} "
-            f"| {'none' if lift is None else f'{lift:.2g}'} | {rate:.0f} |",
-            flush=True,
-        )
+    for count in range(1, seeds + 1):
+        print(f"\n{count} of {seeds} seeds; relative L2 error, median of the seeds\n")
+        print(f"| problem | budget | {marks} | end | all seeds | reach | lift_error | steps/s |")
+        print("|---|---" + "|---" * (len(MARKS) + 5) + "|")
+        for problem in problems:
+            print(row(problem, [run(problem, TARGETS[problem][0], seed, out) for seed in range(count)]), flush=True)
+
+
+def row(problem: str, runs: list[dict]) -> str:
+    """One row of the table, from the runs of one problem."""
+    budget, target = TARGETS[problem]
+    reached = {mark: [r["marks"][mark][0] for r in runs if r["marks"][mark]] for mark in MARKS if mark <= budget}
+    cells = [f"{statistics.median(reached[mark]):.1e}" if reached.get(mark) else "" for mark in MARKS]
+    median = statistics.median(r["error"] for r in runs)
+    every = ", ".join(f"{r['error']:.1e}" for r in runs)
+    lift = f"{max(runs[0]['lift_error'].values()):.2g}" if runs[0]["lift_error"] else "none"
+    rate = statistics.median(r["steps"] / r["seconds"] for r in runs)
+    return (
+        f"| {problem} | {budget} s | {' | '.join(cells)} | {median:.1e} | {every} "
+        f"| {target:.0e} {'yes' if median <= target else 'NO'} | {lift} | {rate:.0f} |"
+    )
 
 
 def main() -> None:
