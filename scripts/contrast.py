@@ -1,19 +1,18 @@
 """Rough against smooth activations: each trained alike, with error, residual, stress and gradient side by side.
 
     python scripts/contrast.py --out runs/contrast                # poisson and navier_cauchy: relu, tanh, gelu
-    python scripts/contrast.py --soft --out runs/contrast-soft    # the same, boundary values not built in
+    python scripts/contrast.py --soft --out runs/contrast-soft    # the same with hard=False
 
-It writes `contrast_PROBLEM.png`, `contrast.md` and `contrast.json`. A network that `solve` refuses is trained all the
-same, with `allow_rough=True`. The *second-order term* is what a residual keeps when all but the second derivatives of
-the unknowns are left out; the gradient of its mean square by the parameters is measured after training twice: on the
-network alone (what training sees with `hard=False`) and on the field u = lift + factor * network, whose second
-derivatives also hold first derivatives of the network and no derivative at all, times derivatives of the factor.
+A network that `solve` refuses is trained with `allow_rough=True`. The *second-order term* is what is left of the
+equations with second derivatives only. The gradient of its mean square by the parameters is measured after training:
+on the network alone (what training sees with `hard=False`), and on the field lift + factor * network, whose term also
+holds the network and its first derivatives, times derivatives of the factor: not zero, whatever the network.
 """
 
 import argparse
 import json
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +28,13 @@ import pinnact as pn
 from pinnact import library
 from pinnact.figures import Cut, colour_map, colours, few_ticks
 from pinnact.metrics import relative_l2
-from pinnact.operators import Index, PointFunction, forward
+from pinnact.operators import forward
 from pinnact.precision import precision
 from pinnact.residuals import by_name, fields_at
 from pinnact.scoring import reference_values
 
 GRID = 201  # points an axis of the grid on which residual and stress are measured
-STRESS = ("xx", "yy", "xy")
+RESIDUAL, STRESS = "|residual|", r"$\sigma_{yy}$"  # quantities, as colour bars call them
 
 
 def train(problem: pn.Problem, name: str, **options: Any) -> tuple[pn.Solution, str]:
@@ -48,8 +47,8 @@ def train(problem: pn.Problem, name: str, **options: Any) -> tuple[pn.Solution, 
         except pn.SmoothnessError as error:
             print(f"{problem.name}, {name}: refused: {error}", flush=True)
             solution, refusal = pn.solve(problem, network, allow_rough=True, **options), str(error)
-    for said in dict.fromkeys(str(warning.message) for warning in caught):
-        print(f"{problem.name}, {name}: warning: {said}", flush=True)
+    if said := list(dict.fromkeys(str(warning.message) for warning in caught)):
+        print(f"{problem.name}, {name}: warning (1 of {len(said)}): {said[0]}", flush=True)
     return solution, refusal
 
 
@@ -62,45 +61,38 @@ def term_gradient(problem: pn.Problem, solution: pn.Solution, alone: bool) -> fl
         raw = {k: lambda q, k=k: problem.fields[k].assemble(model.outputs(q)[system.spans[k]]) for k in problem.fields}
         functions = raw if alone else {k: f for k, f in system.functions(model).items() if k in problem.fields}
 
-        def rows(order: int) -> Array:
-            """The residuals of all equations with every derivative of another order set to zero."""
-
-            def engine(f: PointFunction, x: Array, indices: Collection[Index]) -> dict[Index, Array]:
-                return {i: v if len(i) == order else jnp.zeros_like(v) for i, v in forward(f, x, indices).items()}
-
-            found = []
-            for name in problem.equations:
-                residual = problem.residuals_by_name[name]
+        def rows(order: int) -> Array:  # the residuals, with every derivative of another order set to zero
+            only = lambda table: {i: v if len(i) == order else jnp.zeros_like(v) for i, v in table.items()}
+            engine = lambda f, x, indices: only(forward(f, x, indices))
+            coefficients, found = fields_at(problem.coefficient_functions(), point, problem.frame, {}), []
+            for residual in (problem.residuals_by_name[name] for name in problem.equations):
                 fields = fields_at(functions, point, problem.frame, residual.record.indices, engine)
-                fields |= fields_at(problem.coefficient_functions(), point, problem.frame, {})
-                found.append(residual(fields, point))
+                found.append(residual(fields | coefficients, point))
             return jnp.concatenate(found)
 
         return rows(2) - rows(-1)  # without the loads
 
-    def mean_square(arrays: Any, points: Array) -> Array:
-        return jnp.mean(jax.vmap(lambda q: jnp.sum(term(eqx.combine(arrays, static), q) ** 2))(points))
-
+    square = lambda arrays, point: jnp.sum(term(eqx.combine(arrays, static), point) ** 2)
+    mean_square = lambda arrays, points: jnp.mean(jax.vmap(square, in_axes=(None, 0))(arrays, points))
     with precision("float64"):
         gradient = jax.jit(jax.grad(mean_square))(arrays, jnp.asarray(points))
-        return float(jnp.linalg.norm(jax.flatten_util.ravel_pytree(gradient)[0]))
+        return float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient))))
 
 
-def stresses(slopes: Mapping[str, Mapping[str, np.ndarray]], lame: float, shear: float) -> np.ndarray:
+def stresses(slopes: Mapping[str, Mapping[str, np.ndarray]], problem: pn.Problem) -> np.ndarray:
     """sigma_xx, sigma_yy and sigma_xy, one a row, from `slopes["x"]["u"]` = du/dx and its like."""
+    lame, shear = problem.coefficients["lame"], problem.coefficients["shear"]
     (u_x, v_x), (u_y, v_y) = ((slopes[along]["u"], slopes[along]["v"]) for along in "xy")
     trace = lame * (u_x + v_y)
     return np.stack([trace + 2 * shear * u_x, trace + 2 * shear * v_y, shear * (u_y + v_x)])
 
 
-def exact_slopes(problem: pn.Problem, points: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """The first derivatives of the reference."""
-    slopes: dict[str, dict[str, np.ndarray]] = {"x": {}, "y": {}}
+def exact_stresses(problem: pn.Problem, points: np.ndarray) -> np.ndarray:
+    """The stresses of the reference."""
+    slope = lambda f: np.asarray(jax.vmap(jax.grad(by_name(f, ("x", "y"))))(jnp.asarray(points)))
     with precision("float64"):
-        for name, function in problem.reference.items():
-            found = np.asarray(jax.vmap(jax.grad(by_name(function, ("x", "y"))))(jnp.asarray(points)))
-            slopes["x"][name], slopes["y"][name] = found.T
-    return slopes
+        slopes = {name: slope(function) for name, function in problem.reference.items()}
+    return stresses({along: {k: v[:, i] for k, v in slopes.items()} for i, along in enumerate("xy")}, problem)
 
 
 def contrast(name: str, activations: list[str], out: Path, **options: Any) -> list[dict[str, Any]]:
@@ -109,88 +101,72 @@ def contrast(name: str, activations: list[str], out: Path, **options: Any) -> li
     cut = Cut.of(problem.domain, problem.domain.coordinates, n=GRID)
     first = next(iter(problem.fields))
     exact = {first: reference_values(problem, cut.points)[first]}
-    elastic = {"lame", "shear"} <= set(problem.coefficients)
-    if elastic:
-        moduli = problem.coefficients["lame"], problem.coefficients["shear"]
-        exact_stress = stresses(exact_slopes(problem, cut.points), *moduli)
-        exact["stress"] = exact_stress[STRESS.index("yy")]
-    rows, images = [], {}
+    if {"lame", "shear"} <= set(problem.coefficients):
+        exact_stress = exact_stresses(problem, cut.points)
+        exact[STRESS] = exact_stress[1]
+    rows, images, titles = [], {}, {}
     for activation in activations:
         solution, refusal = train(problem, activation, **options)
-        residuals = np.concatenate([np.atleast_2d(r.T) for r in solution.residuals(cut.points).values()])
-        size = np.linalg.norm(residuals, axis=0)
-        images[activation] = {first: solution.evaluator.values(cut.points)[first]}
-        row = {"problem": name, "activation": activation, "refusal": refusal}
-        row |= {f"error of {unknown}": error for unknown, error in solution.error().items()}
-        if elastic:
-            stress = stresses({along: solution.derivative(along, cut.points) for along in "xy"}, *moduli)
+        row = {"refusal": refusal} | {f"error of {unknown}": error for unknown, error in solution.error().items()}
+        images[activation] = image = {first: solution.evaluator.values(cut.points)[first]}
+        titles[activation] = title = {first: f"error {row[f'error of {first}']:.1e}"}
+        if STRESS in exact:
+            stress = stresses({along: solution.derivative(along, cut.points) for along in "xy"}, problem)
             row["stress error"] = relative_l2(stress, exact_stress)
-            images[activation]["stress"] = stress[STRESS.index("yy")]
-        images[activation]["residual"] = size
-        row["RMS residual"] = float(np.sqrt(np.mean(size**2)))
+            image[STRESS], title[STRESS] = stress[1], f"stress error {row['stress error']:.1e}"
+        image[RESIDUAL] = np.linalg.norm(np.column_stack(list(solution.residuals(cut.points).values())), axis=1)
+        row["RMS residual"] = float(np.sqrt(np.mean(image[RESIDUAL] ** 2)))
+        title[RESIDUAL] = f"RMS {row['RMS residual']:.1e}"
         row["gradient, network"] = term_gradient(problem, solution, alone=True)
         row["gradient, field"] = term_gradient(problem, solution, alone=False)
-        row |= {
-            key: solution.summary[key] for key in ("network", "parameters", "optimiser", "steps", "seconds", "loss")
-        }
-        rows.append(row | {"built_in": list(solution.system.ansatz.built_in)})
-    draw(problem, cut, exact, images, rows).savefig(out / f"contrast_{name}.png")
+        rows.append(row | solution.summary)
+    figure = draw(cut, images | {"exact": exact}, titles, rows)
+    built_in = ", ".join(rows[0]["built_in"]) or "nothing"
+    figure.suptitle(f"{name}, {rows[0]['network']}, built in: {built_in}", fontsize=10)
+    figure.savefig(out / f"contrast_{name}.png")
     return rows
 
 
-def draw(problem: pn.Problem, cut: Cut, exact: dict, images: dict[str, dict], rows: list[dict[str, Any]]) -> Figure:
+def draw(cut: Cut, images: dict[str, dict], titles: dict[str, dict], rows: list[dict[str, Any]]) -> Figure:
     """A column an activation and one for the exact solution; a row a quantity, all its panels on one colour scale."""
-    kinds = list(next(iter(images.values())))
-    columns = [*images, "exact"]
-    figure = Figure(figsize=(8.0, 2.0 * len(kinds) + 0.4), dpi=150, layout="constrained")
-    panels = figure.subplots(len(kinds), len(columns), squeeze=False)
-    for kind, line in zip(kinds, panels, strict=True):
-        norm, palette = scale(kind, exact, [image[kind] for image in images.values()])
-        label = {"residual": "|residual|", "stress": r"$\sigma_{yy}$"}.get(kind, kind)
-        for column, axes in zip(columns, line, strict=True):
-            if column == "exact" and kind not in exact:
+    quantities = list(images[rows[0]["activation"]])
+    figure = Figure(figsize=(8.0, 2.0 * len(quantities) + 0.4), dpi=150, layout="constrained")
+    panels = figure.subplots(len(quantities), len(images), squeeze=False)
+    for quantity, line in zip(quantities, panels, strict=True):
+        norm, palette = scale(quantity, images)
+        for (column, image), axes in zip(images.items(), line, strict=True):
+            if quantity not in image:  # the place for what no map can show
                 axes.set_axis_off()
-                listed = "\n".join(f"{row['activation']}: {row['gradient, network']:.1e}" for row in rows)
-                said = f"|gradient| of the net-\nwork's second-order\nterm, by parameters:\n\n{listed}"
-                axes.text(0.0, 0.95, said, fontsize=8, va="top", transform=axes.transAxes)
+                said = "|gradient| of the net-\nwork's second-order\nterm, by parameters:\n"
+                said += "".join(f"\n{row['activation']}: {row['gradient, network']:.2g}" for row in rows)
+                axes.text(0.0, 0.97, said, fontsize=9, va="top", transform=axes.transAxes)
                 continue
-            values = (exact if column == "exact" else images[column])[kind]
-            drawn = colour_map(axes, cut, values, norm, palette, equal=True)
+            drawn = colour_map(axes, cut, image[quantity], norm, palette, equal=True)
             few_ticks(axes, 2)
-            axes.set_xlabel("" if kind in exact and (column != "exact" or kind != list(exact)[-1]) else cut.axes[0])
-            axes.set_ylabel(cut.axes[1] if column == columns[0] else "")
-            axes.set_title(heading(kind, column, rows), fontsize=9)
-        figure.colorbar(drawn, ax=line.tolist(), extend="both", label=label, pad=0.01)
-    built_in = ", ".join(rows[0]["built_in"]) or "nothing"
-    figure.suptitle(f"{problem.name}, {rows[0]['network']}, built in: {built_in}", fontsize=10)
+            axes.set_xlabel(cut.axes[0] if quantity == list(image)[-1] else "")
+            axes.set_ylabel(cut.axes[1] if axes is line[0] else "")
+            axes.set_title(f"{column}: {titles[column][quantity]}" if column in titles else column, fontsize=8.5)
+        bar = figure.colorbar(drawn, ax=line.tolist(), extend="both", pad=0.01, label=quantity)
+        bar.ax.tick_params(which="both", labelsize=8)
     return figure
 
 
-def heading(kind: str, column: str, rows: list[dict[str, Any]]) -> str:
-    """What stands over a panel: the activation and the measured number that belongs to the quantity."""
-    if column == "exact":
-        return "exact"
-    row = next(row for row in rows if row["activation"] == column)
-    key = {"residual": "RMS residual", "stress": "stress error"}.get(kind, f"error of {kind}")
-    return f"{column}: {key.split(' of ')[0].removeprefix('stress ').removesuffix(' residual')} {row[key]:.1e}"
-
-
-def scale(kind: str, exact: dict[str, np.ndarray], images: list[np.ndarray]) -> tuple[Normalize, str]:
+def scale(quantity: str, images: dict[str, dict]) -> tuple[Normalize, str]:
     """The colours that a row of panels shares: those of the exact values, or all decades that the residuals span."""
-    if kind in exact:
-        return colours([exact[kind]], log=False)
-    low, high = min(np.quantile(i, 0.05) for i in images), max(np.quantile(i, 0.999) for i in images)
-    return LogNorm(max(low, 1e-12 * high), high), "inferno"
+    if quantity in images["exact"]:
+        return colours([images["exact"][quantity]], log=False)
+    spans = [np.quantile(image[quantity], (0.05, 0.999)) for image in images.values() if quantity in image]
+    return LogNorm(max(np.min(spans), 1e-12 * np.max(spans)), np.max(spans)), "inferno"
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows of one problem as Markdown."""
-    numbers = [key for key in rows[0] if "error" in key or "residual" in key or "gradient" in key]
-    lines = [["activation", *numbers, "parameters", "steps", "seconds"]]
+    numbers = [key for key in rows[0] if key.startswith(("error of", "stress", "RMS", "gradient"))]
+    counts = ["parameters", "steps", "stopped"]
+    lines = [["activation", *numbers, *counts, "seconds"], ["---"] * (len(numbers) + len(counts) + 2)]
     for row in rows:
         cells = ["0" if row[key] == 0 else f"{row[key]:.2e}" for key in numbers]
-        lines.append([row["activation"], *cells, str(row["parameters"]), str(row["steps"]), f"{row['seconds']:.0f}"])
-    lines.insert(1, ["---"] * len(lines[0]))
+        lines += [[row["activation"], *cells, *(str(row[key]) for key in counts), f"{row['seconds']:.0f}"]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -206,11 +182,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/contrast"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    limits = {"steps": options.steps} if options.steps else {"budget": options.budget}
-    parts, everything = [f"# Activations side by side: {limits}, seed {options.seed}, hard={not options.soft}"], []
+    how = {"steps": options.steps} if options.steps else {"budget": options.budget}
+    how |= {"seed": options.seed, "hard": not options.soft}
+    parts, everything = [f"# Activations side by side: {', '.join(f'{k}={v}' for k, v in how.items())}"], []
     for name in options.problems.split(","):
-        activations = options.activations.split(",")
-        rows = contrast(name, activations, options.out, seed=options.seed, hard=not options.soft, **limits)
+        rows = contrast(name, options.activations.split(","), options.out, **how)
         refusals = [f"{row['activation']} is refused by default: {row['refusal']}" for row in rows if row["refusal"]]
         parts += [f"## {name}", table(rows), *refusals, f"![{name}](contrast_{name}.png)"]
         print(f"\n{name}\n{table(rows)}\n", flush=True)
