@@ -73,6 +73,10 @@ class AbstractResampling:
     def redraw(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
         """New batches, or the same ones where nothing needs to change."""
 
+    @abstractmethod
+    def spread(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
+        """Batches of the same sizes, spread as this method likes them."""
+
 
 @dataclass(frozen=True)
 class Keep(AbstractResampling):
@@ -81,6 +85,10 @@ class Keep(AbstractResampling):
     every: int = 0
 
     def redraw(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
+        """The same batches."""
+        return batches
+
+    def spread(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
         """The same batches."""
         return batches
 
@@ -103,6 +111,13 @@ class ResidualAdaptive(AbstractResampling):
 
     def redraw(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
         """Batches with new interior points where the residual asks for them."""
+        return self._drawn(system, model, batches, seed, self.gap)
+
+    def spread(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
+        """Batches with new interior points, whether there is a gap or not."""
+        return self._drawn(system, model, batches, seed, 0.0)
+
+    def _drawn(self, system: System, model: Model, batches: Batches, seed: int, gap: float) -> Batches:
         changed = dict(batches)
         for name, batch in batches.items():
             group = system.groups[name]
@@ -113,7 +128,7 @@ class ResidualAdaptive(AbstractResampling):
             if len(pool) <= n:
                 continue
             fresh = np.asarray(squares(system, name, model, system.batch(group, pool)))
-            if self.gap and np.mean(fresh) <= self.gap * np.mean(squares(system, name, model, batch)):
+            if gap and np.mean(fresh) <= gap * np.mean(squares(system, name, model, batch)):
                 continue
             density = fresh ** (self.power / 2)
             density = density / max(np.mean(density), np.finfo(float).tiny) + self.floor

@@ -239,7 +239,9 @@ class Run:
         optimiser, p = stage.optimiser, self.good
         self.stopped = ""
         if stage.times > 1:
-            self.batches = self.points.draw(self.system, 1000 * self.seed + self.step + 1, stage.times)
+            seed = 1000 * self.seed + self.step + 1
+            more = self.points.draw(self.system, seed, stage.times)
+            self.batches = self.resampling.spread(self.system, self.to_model(p), more, seed)
         chunk = self._chunk(optimiser)
         value, gradient, parts = self.evaluate(p, self.batches, self.loss_weights)
         if not len(self.history):
