@@ -32,7 +32,7 @@ LEVELS = (
     ("system",),
     ("optimisers", "weights", "collocation", "history", "scoring", "progress"),
     ("evaluation", "solution", "storage", "plotting", "figures", "export"),
-    ("training",),
+    ("training", "potentials"),
     ("cli", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
