@@ -95,6 +95,25 @@ class InverseDistanceMLP(AbstractPotential):
         return (self.weights[-1] @ h)[0]
 
 
+class Held(AbstractPotential):
+    """A network and springs between all atoms that hold the molecule together: smooth, anharmonic, and stable."""
+
+    network: InverseDistanceMLP
+    springs: Springs
+
+    def __call__(self, positions, numbers, cell=None):
+        return self.network(positions, numbers) + self.springs(positions, numbers)
+
+
+def held(geometry, constant=3.0):
+    """`Held` at this geometry."""
+    i, j = np.triu_indices(len(geometry.numbers), 1)
+    lengths = np.linalg.norm(geometry.positions[i] - geometry.positions[j], axis=1)
+    pairs = tuple((int(a), int(b)) for a, b in zip(i, j, strict=True))
+    springs = Springs(pairs, jnp.full(len(pairs), constant), jnp.asarray(lengths))
+    return Held(InverseDistanceMLP(len(geometry.numbers)), springs)
+
+
 ETHANOL = Geometry(
     np.array([6, 6, 8, 1, 1, 1, 1, 1, 1]),
     np.array(
