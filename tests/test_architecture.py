@@ -219,6 +219,7 @@ def test_a_problem_is_mathematics_only(path):
         "functools",
         "itertools",
         "collections",
+        "pathlib",
     }, roots
     allowed = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.Assign | ast.AnnAssign | ast.Expr
     assert all(isinstance(node, allowed) for node in tree.body)

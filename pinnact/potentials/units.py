@@ -79,7 +79,7 @@ def masses(numbers: ArrayLike) -> Float[np.ndarray, "..."]:
     return _MASSES[numbers]
 
 
-_MASSES = np.array([float(m) for m in """
+_WEIGHTS = """
 1
 1.008 4.0026
 6.94 9.0122 10.81 12.011 14.007 15.999 18.998 20.180
@@ -91,4 +91,5 @@ _MASSES = np.array([float(m) for m in """
 132.91 137.33 138.91 140.12 140.91 144.24 145 150.36 151.96 157.25 158.93 162.50 164.93 167.26 168.93 173.05 174.97
 178.49 180.95 183.84 186.21 190.23 192.22 195.08 196.97 200.59
 204.38 207.2 208.98 209 210 222
-""".split()])  # fmt: skip
+"""
+_MASSES = np.array([float(weight) for weight in _WEIGHTS.split()])
