@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toys import ETHANOL, InverseDistanceMLP, argon_crystal, diatomic, held, water
 
-from pinnact.potentials.calculator import _calculator_class, calculator
+from pinnact.potentials.calculator import _calculator_class, ase_calculator
 from pinnact.potentials.dynamics import constant_energy, thermal_velocities
 from pinnact.potentials.evaluation import evaluate
 from pinnact.potentials.units import ACCELERATION, masses
@@ -29,7 +29,7 @@ def atoms_of(geometry, calc=None):
 @pytest.mark.parametrize("case", [lambda: (held(ETHANOL), ETHANOL), water, argon_crystal])
 def test_energy_and_forces_are_the_potential_s(case):
     potential, geometry = case()
-    atoms = atoms_of(geometry, calculator(potential))
+    atoms = atoms_of(geometry, ase_calculator(potential))
     for _ in range(2):
         energy, forces = evaluate(potential, geometry.of(atoms))
         np.testing.assert_allclose(atoms.get_potential_energy(), energy, rtol=1e-13)
@@ -41,7 +41,7 @@ def test_energy_and_forces_are_the_potential_s(case):
 def test_forces_are_ase_s_finite_differences():
     from ase.calculators.fd import calculate_numerical_forces  # noqa: PLC0415
 
-    atoms = atoms_of(ETHANOL, calculator(held(ETHANOL)))
+    atoms = atoms_of(ETHANOL, ase_calculator(held(ETHANOL)))
     np.testing.assert_allclose(atoms.get_forces(), calculate_numerical_forces(atoms, 1e-4), atol=1e-6)
 
 
@@ -50,7 +50,7 @@ def test_stress_is_ase_s_finite_difference():
     from ase.calculators.fd import calculate_numerical_stress  # noqa: PLC0415
 
     potential, geometry = argon_crystal(cells=2)
-    atoms = atoms_of(geometry, calculator(potential, elements=[18]))
+    atoms = atoms_of(geometry, ase_calculator(potential, elements=[18]))
     atoms.set_cell(atoms.cell @ np.diag([1.02, 1, 0.97]), scale_atoms=True)
     stress = atoms.get_stress()
     np.testing.assert_allclose(stress, calculate_numerical_stress(atoms, 1e-4), atol=1e-6 * np.abs(stress).max())
@@ -62,7 +62,7 @@ def test_our_dynamics_is_ase_s():
     from ase.md.verlet import VelocityVerlet  # noqa: PLC0415
 
     potential, start = held(ETHANOL), thermal_velocities(ETHANOL, 300.0)
-    atoms = atoms_of(ETHANOL, calculator(potential))
+    atoms = atoms_of(ETHANOL, ase_calculator(potential))
     atoms.set_masses(masses(ETHANOL.numbers))
     atoms.set_velocities(start / np.sqrt(ACCELERATION))  # ASE's time is in angstrom sqrt(amu / eV)
     VelocityVerlet(atoms, timestep=0.5 * np.sqrt(ACCELERATION)).run(200)
@@ -72,7 +72,7 @@ def test_our_dynamics_is_ase_s():
 
 
 def test_it_is_compiled_once_for_a_shape_and_knows_float64():
-    atoms = atoms_of(ETHANOL, calculator(held(ETHANOL)))
+    atoms = atoms_of(ETHANOL, ase_calculator(held(ETHANOL)))
     with jax.enable_x64(False):  # what a program that never heard of x64 gets
         forces = atoms.get_forces()
         for _ in range(3):
@@ -83,7 +83,7 @@ def test_it_is_compiled_once_for_a_shape_and_knows_float64():
 
 
 def test_it_looks_again_only_when_something_has_changed(monkeypatch):
-    atoms = atoms_of(water()[1], calculator(water()[0]))
+    atoms = atoms_of(water()[1], ase_calculator(water()[0]))
     calls, evaluated = [], atoms.calc.evaluate
     monkeypatch.setattr(atoms.calc, "evaluate", lambda *a: calls.append(a) or evaluated(*a))
     monkeypatch.setattr(atoms.calc.evaluate, "check", evaluated.check, raising=False)
@@ -96,13 +96,13 @@ def test_it_looks_again_only_when_something_has_changed(monkeypatch):
 
 
 def test_it_travels_to_other_processes():
-    atoms = atoms_of(ETHANOL, calculator(held(ETHANOL), molecule=ETHANOL.numbers))
+    atoms = atoms_of(ETHANOL, ase_calculator(held(ETHANOL), molecule=ETHANOL.numbers))
     copy = pickle.loads(pickle.dumps(atoms.calc))
     np.testing.assert_array_equal(copy.get_forces(atoms), atoms.get_forces())
 
 
 def test_other_atoms_are_refused_every_time():
-    calc = calculator(InverseDistanceMLP(), molecule=ETHANOL.numbers, elements=[1, 6, 8])
+    calc = ase_calculator(InverseDistanceMLP(), molecule=ETHANOL.numbers, elements=[1, 6, 8])
     other = atoms_of(water()[1], calc)
     for _ in range(2):
         with pytest.raises(ValueError, match=r"^H2O is another molecule: this model is for C2H6O alone.* C C O H"):
@@ -117,18 +117,18 @@ def test_other_atoms_are_refused_every_time():
 def test_an_unknown_element_is_refused():
     potential, geometry = diatomic(numbers=(1, 9))
     with pytest.raises(ValueError, match=r"^the model was not trained on F in FH; it knows H, C, O$"):
-        atoms_of(geometry, calculator(potential, elements=[8, 1, 6])).get_potential_energy()
+        atoms_of(geometry, ase_calculator(potential, elements=[8, 1, 6])).get_potential_energy()
 
 
 def test_two_atoms_in_one_place_are_refused():
-    atoms = atoms_of(ETHANOL, calculator(InverseDistanceMLP()))
+    atoms = atoms_of(ETHANOL, ase_calculator(InverseDistanceMLP()))
     atoms.positions[7] = atoms.positions[2] + 1e-4
     with pytest.raises(ValueError, match=r"^atoms 2 \(O\) and 7 \(H\) are 0.00017 angstrom apart: two atoms cannot"):
         atoms.get_potential_energy()
 
 
 def test_what_else_cannot_be_is_refused():
-    atoms = atoms_of(ETHANOL, calculator(InverseDistanceMLP()))
+    atoms = atoms_of(ETHANOL, ase_calculator(InverseDistanceMLP()))
     atoms.pbc = (True, True, False)
     with pytest.raises(ValueError, match=r"pbc=\[True, True, False\]: make the atoms periodic along all three axes"):
         atoms.get_forces()
@@ -149,7 +149,7 @@ def test_without_ase_it_says_what_to_install(monkeypatch):
     _calculator_class.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"a calculator needs ase: pip install 'pinnact\[chem\]'"):
-        calculator(InverseDistanceMLP())
+        ase_calculator(InverseDistanceMLP())
     monkeypatch.undo()
     _calculator_class.cache_clear()
 

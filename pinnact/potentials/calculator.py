@@ -23,7 +23,7 @@ _SAME_PLACE = 0.01  # angstrom: two atoms so near are one mistake
 _VOIGT = np.array([0, 4, 8, 5, 2, 1])  # xx, yy, zz, yz, xz, xy of a flattened 3 x 3, ASE's order
 
 
-def calculator(
+def ase_calculator(
     potential: AbstractPotential, molecule: ArrayLike | None = None, elements: Sequence[int] | None = None
 ) -> Any:
     """An `ase.calculators.calculator.Calculator` that gives `energy`, `free_energy`, `forces` and, periodic, `stress`.
@@ -86,7 +86,7 @@ def _calculator_class() -> type:
             self.atoms, self.results = atoms.copy(), results  # not before: a failure must be found again when repeated
 
         def __reduce__(self) -> tuple[Any, ...]:
-            return calculator, self.made_of
+            return ase_calculator, self.made_of
 
     return PinnactCalculator
 

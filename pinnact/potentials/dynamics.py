@@ -24,7 +24,7 @@ from pinnact.potentials.units import ACCELERATION, BOLTZMANN
 from pinnact.potentials.xyz import write_xyz
 from pinnact.precision import precision
 
-_CHUNK = 5000  # steps between two looks at whether the molecule is still whole
+_STEPS, _RECORDS = 5000, 250  # at most, between two looks at whether the molecule is still whole
 _BLOCKS = 20  # the drift is fitted through the means of so many blocks
 _CLOSEST, _FARTHEST = 0.4, 3.0  # of the smallest and of the largest distance to a nearest neighbour at the start
 
@@ -159,24 +159,26 @@ def constant_energy(
     if start.shape != geometry.positions.shape:
         raise ValueError(f"velocities of shape {start.shape}; {geometry.formula()} needs {geometry.positions.shape}")
     records = steps // every
-    length = -(-records // max(2, steps // _CHUNK))  # equal chunks, of which one compilation does for all
+    length = min(_RECORDS, max(1, _STEPS // every), -(-records // 2))  # two stretches at least: the first compiles
     with precision("float64"):
         arguments = (*prepared(potential, geometry), jnp.asarray(weights), jnp.asarray(float(timestep)))
         state, first = _begin(jnp.asarray(geometry.positions), jnp.asarray(start), *arguments)
-        parts, seconds, stopped = [jax.tree.map(lambda x: np.asarray(x)[None], first)], [], None
+        parts, speed, stopped = [jax.tree.map(lambda x: np.asarray(x)[None], first)], 0.0, None
         for done in range(0, records, length):
+            wanted = min(length, records - done)
+            counts = np.where(np.arange(_RECORDS) < wanted, every, 0)  # of one shape, so that one compilation does
             began = time.perf_counter()
-            state, recorded = _run(state, every, length, *arguments)
-            wanted = jax.tree.map(lambda x, n=records - done: np.asarray(x)[:n], recorded)
-            seconds.append(time.perf_counter() - began)
-            good, trouble = _trouble(geometry, parts[0][3][0], wanted)
-            parts.append(jax.tree.map(lambda x, n=good: x[:n], wanted))
+            state, recorded = _run(state, jnp.asarray(counts), *arguments)
+            recorded = jax.tree.map(lambda x, n=wanted: np.asarray(x)[:n], recorded)
+            speed = max(speed, every * wanted / (time.perf_counter() - began))
+            good, trouble = _trouble(geometry, parts[0][3][0], recorded)
+            parts.append(jax.tree.map(lambda x, n=good: x[:n], recorded))
             if trouble:
                 stopped = f"stopped at {timestep * every * (done + good + 1):.6g} fs: {trouble}"
                 break
     positions, moving, energies, _ = (np.concatenate(part) for part in zip(*parts, strict=True))
     times = timestep * every * np.arange(len(positions))
-    return Trajectory(geometry, weights, times, positions, moving, energies, stopped, every * length / min(seconds))
+    return Trajectory(geometry, weights, times, positions, moving, energies, stopped, speed)
 
 
 def thermal_velocities(
@@ -248,27 +250,26 @@ def _begin(
 @eqx.filter_jit
 def _run(
     state: State,
-    every: int,
-    length: int,
+    counts: Int[Array, " records"],
     potential: AbstractPotential,
     numbers: Int[Array, " a"],
     cell: Float[Array, "3 3"] | None,
     masses: Float[Array, " a"],
     timestep: Float[Array, ""],
 ) -> tuple[State, State]:
-    """`length` records, each after `every` steps."""
+    """A record after each of `counts` steps."""
     factors = (ACCELERATION / masses)[:, None]
 
-    def step(state: State, _: None) -> tuple[State, None]:
+    def step(_: Int[Array, ""], state: State) -> State:
         x, v, _energy, a = state
         v = v + timestep / 2 * a
         x = x + timestep * v
         energy, forces = energy_and_forces(potential, x, numbers, cell)
         a = forces * factors
-        return (x, v + timestep / 2 * a, energy, a), None
+        return x, v + timestep / 2 * a, energy, a
 
-    def record(state: State, _: None) -> tuple[State, State]:
-        state, _ = jax.lax.scan(step, state, None, length=every)
-        return state, (*state[:3], _nearest(state[0], cell))
+    def record(state: State, count: Int[Array, ""]) -> tuple[State, State]:
+        x, v, energy, a = jax.lax.fori_loop(0, count, step, state)
+        return (x, v, energy, a), (x, v, energy, _nearest(x, cell))
 
-    return jax.lax.scan(record, state, None, length=length)
+    return jax.lax.scan(record, state, counts)
