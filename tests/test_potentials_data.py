@@ -223,6 +223,9 @@ FAULTS = {
         lambda c: changed(c, F=np.where(np.arange(12)[:, None, None] == 7, np.nan, c.forces)),
         "frame 7 are not",
     ),
+    "element": (lambda c: changed(c, z=c.molecule + 100), "atom 0 of frame 0 has number 106; give 1"),
+    "empty": (lambda c: changed(c, R=c.positions[:0], E=c.energies[:0], F=c.forces[:0]), "there are no frames in it"),
+    "cell": (lambda c: changed(c, cells=np.diag([9.0, 9, 0])), "the cell of frame 0 has no volume"),
     "objects": (lambda c: changed(c, z=np.array([{}], object)), "can't be read as npz"),
 }
 
@@ -250,7 +253,7 @@ def test_what_is_no_data_gets_one_line(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(ValueError, match=r"notes\.txt: ASE can't read it .*; give npz or extended XYZ"):
         read(tmp_path / "notes.txt")
-    bare = [("Properties=species:S:1:pos:R:3 energy=-1", [row[:4] for row in WATER])]
+    bare = [("", [row[:4] for row in WATER])]
     with pytest.raises(ValueError, match=r"frame 0 has no forces; write them as the columns forces:R:3"):
         read(xyz(tmp_path / "bare.xyz", bare))
     with pytest.raises(ValueError, match="frame 0 has no energy"):

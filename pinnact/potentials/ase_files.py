@@ -29,13 +29,14 @@ def read_frames(path: Path) -> Configurations:
     if not whole:
         raise ValueError("no frames of more than one atom in it; give frames of molecules or crystals with forces")
     alone = {int(frame.numbers[0]): _energy(k, frame) for k, frame in enumerate(frames) if _is_isolated(frame)}
+    forces = [_forces(k, frame) for k, frame in whole]
     most = max(len(frame) for _, frame in whole)
     stresses = [_stress(frame) for _, frame in whole]
     return Configurations(
         np.array([_padded(frame.numbers, most) for _, frame in whole]),
         np.array([_padded(frame.positions, most) for _, frame in whole]),
         np.array([_energy(k, frame) for k, frame in whole]),
-        np.array([_padded(_forces(k, frame), most) for k, frame in whole]),
+        np.array([_padded(rows, most) for rows in forces]),
         cells=_cells(whole),
         stresses=np.array(stresses) if all(stress is not None for stress in stresses) else None,
         isolated=alone or None,

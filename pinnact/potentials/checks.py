@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pinnact.potentials import units
-from pinnact.potentials.configurations import Configurations, symbols
+from pinnact.potentials.configurations import SYMBOLS, Configurations, symbols
 from pinnact.potentials.symmetries import bond_graph
 
 CLOSEST = 0.2  # angstrom; the shortest bond, H2, is 0.74
 FEWEST = 20  # pairs of frames: a regression through fewer is an anecdote
-TRUSTED = 0.8  # the correlation from which on a slope is believed
+TRUSTED, SIGN = 0.8, 0.6  # the correlation from which on a slope is believed, and its sign alone
 ALIKE = 1.5  # a slope within this factor of 1 may be noise or anharmonicity; bohr for angstrom is already 1.89
 MISTAKES = {  # the slope that each makes
     "energies were in kcal/mol and forces in eV": 1 / units.KCAL_PER_MOL,
@@ -30,9 +30,13 @@ MISTAKES = {  # the slope that each makes
 def check(configurations: Configurations) -> list[str]:
     """What is suspicious in frames, a line each: frames there twice, atoms that change their order.
 
-    Raises ValueError for what can't be used: values that are not finite, two atoms in one place, forces that are
-    plus the gradient of the energy or in another unit than the energies (see `force_slope`).
+    Raises ValueError for what can't be used: no frames, elements that don't exist here, values that are not finite,
+    two atoms in one place, forces that are plus the gradient of the energy or in another unit than the energies (see
+    `force_slope`).
     """
+    if not len(configurations):
+        raise ValueError("there are no frames in it")
+    _elements(configurations)
     _finite(configurations)
     _apart(configurations)
     _forces_fit(configurations)
@@ -66,26 +70,40 @@ def force_slope(configurations: Configurations) -> tuple[float, float]:
     return float(np.sum(work * change) / np.sum(work**2)), float(np.sum(work * change) / scale)
 
 
+def _elements(c: Configurations) -> None:
+    wrong = np.argwhere((c.numbers < 0) | (c.numbers >= len(SYMBOLS)))
+    if len(wrong):
+        frame, atom = wrong[0]
+        raise ValueError(f"atom {atom} of frame {frame} has number {c.numbers[frame, atom]}; give 1 (H) to 86 (Rn)")
+
+
 def _finite(c: Configurations) -> None:
     for name in ("positions", "energies", "forces", "cells", "stresses"):
         values = getattr(c, name)
         if values is not None and not np.all(np.isfinite(values)):
             frame = int(np.argwhere(~np.isfinite(values))[0][0])
             raise ValueError(f"{name} of frame {frame} are not finite; leave that frame out, or calculate it again")
+    if c.cells is not None and not np.all(np.linalg.det(c.cells)):
+        frame = int(np.flatnonzero(np.linalg.det(c.cells) == 0)[0])
+        raise ValueError(f"the cell of frame {frame} has no volume; give three vectors, or no cells")
 
 
 def _apart(c: Configurations) -> None:
-    for frame in range(len(c)):
-        geometry = c.geometry(frame)
-        apart = geometry.positions[:, None] - geometry.positions
-        if geometry.cell is not None:
-            apart = apart - np.round(apart @ np.linalg.inv(geometry.cell)) @ geometry.cell
-        distances = np.linalg.norm(apart, axis=-1) + np.diag(np.full(len(apart), np.inf))
-        if distances.size and distances.min() < CLOSEST:
-            i, j = np.argwhere(distances == distances.min())[0]
+    first, second = np.triu_indices(c.numbers.shape[1], 1)
+    chunk = 1 + 1_000_000 // (1 + len(first))
+    for start in range(0, len(c), chunk):
+        part = c[start : start + chunk]
+        apart = part.positions[:, first] - part.positions[:, second]
+        if part.cells is not None:
+            apart = apart - np.round(apart @ np.linalg.inv(part.cells)) @ part.cells
+        distances = np.linalg.norm(apart, axis=-1)
+        distances[(part.numbers[:, first] == 0) | (part.numbers[:, second] == 0)] = np.inf
+        close = np.argwhere(distances < CLOSEST)
+        if len(close):
+            frame, pair = close[0]
             raise ValueError(
-                f"atoms {i} and {j} of frame {frame} are {distances.min():.2g} angstrom apart; leave that frame out, "
-                "or say the unit of length"
+                f"atoms {first[pair]} and {second[pair]} of frame {start + frame} are {distances[frame, pair]:.2g} "
+                "angstrom apart; leave that frame out, or say the unit of length"
             )
 
 
@@ -143,14 +161,12 @@ def _swaps(c: Configurations) -> str:
 
 def _forces_fit(c: Configurations) -> None:
     slope, correlation = force_slope(c)
-    if abs(correlation) < TRUSTED:
-        return
-    if slope < 0:
+    if correlation < -SIGN:
         raise ValueError(
             f"forces have the wrong sign: energies of neighbouring frames change by {slope:.2g} times their work "
             f"(correlation {correlation:.2f}); they are the gradient, give minus it"
         )
-    if not 1 / ALIKE < slope < ALIKE:
+    if correlation > TRUSTED and not 1 / ALIKE < slope < ALIKE:
         off = {guess: abs(np.log(slope / expected)) for guess, expected in MISTAKES.items()}
         guess = min(off, key=lambda name: off[name])
         raise ValueError(

@@ -20,7 +20,7 @@ def gfn2_xtb(accuracy: float = 0.1) -> Any:
     """The tight-binding engine GFN2-xTB as an ASE calculator. Bannwarth et al. 2019, doi:10.1021/acs.jctc.8b01176.
 
     A smaller `accuracy` converges charges more tightly: at 0.1 forces of ethanol agree with finite differences of
-    energies to 3e-5 eV/angstrom, at the engine's own default of 1 to 1.3e-4.
+    energies to 1e-5 eV/angstrom, at the engine's own default of 1 to 1e-4.
     """
     try:
         from tblite.ase import TBLite  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
