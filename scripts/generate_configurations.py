@@ -2,7 +2,7 @@
 
 Needs `pip install 'pinnact[chem]'`. Prints what the engine says of the minimum and the barrier, and how good it is.
 
-The sets that are shipped were made by (8 and 4 minutes; an hour and 20 minutes, on a busy core):
+The sets that are shipped were made by (8 and 4 minutes, an hour and 20 minutes on a busy core):
 
     python scripts/generate_configurations.py CH3CH2OH --frames 1000 --seed 1 \\
         --out problems/potentials/ethanol_train.npz
@@ -79,7 +79,7 @@ def frames(atoms: Atoms, options: argparse.Namespace) -> Configurations:
 
 
 def report(atoms: Atoms, planar: bool) -> None:
-    """Print what an engine says of the minimum: geometry, wave numbers, barrier; and how well its forces fit."""
+    """Print what an engine says of the minimum below a geometry: wave numbers, barrier; and how well its forces fit."""
     print(f"forces differ from differences of energies by {inconsistency(atoms):.1e} eV/angstrom at most")
     points = {"minimum": stationary(atoms)} | ({"planar saddle": stationary(flat(atoms))} if planar else {})
     for name, point in points.items():
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, default=50.0, help="of frames, in fs")
     parser.add_argument("--equilibration", type=float, default=1000.0, help="before the first frame, in fs")
     parser.add_argument("--friction", type=float, default=0.01, help="in 1/fs")
-    parser.add_argument("--frames", type=int, default=1000, help="0: only report")
+    parser.add_argument("--frames", type=int, default=1000, help="0: only report, of this geometry")
     parser.add_argument("--planar", type=int, default=0, help="so many frames more, of falls from the planar saddle")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("configurations.npz"))
@@ -118,6 +118,7 @@ def main() -> None:
             data = label(data, engine(options.label, options.accuracy))
         write_npz(options.out, data)
         slope, correlation = force_slope(data)
+        atoms.set_positions(data.positions[np.argmin(data.energies)])
         print(f"{data}: {options.out}, {options.out.stat().st_size / 1000:.0f} kB")
         print(f"standard deviations {data.energies.std():.3f} eV, {data.forces.std():.3f} eV/angstrom")
         print(f"energies change {slope:.3f} times as the forces say (correlation {correlation:.3f})", flush=True)

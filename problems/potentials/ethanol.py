@@ -2,24 +2,23 @@
 
 from pathlib import Path
 
-from pinnact.potentials import Geometry
-from pinnact.potentials.tasks import Task
+from pinnact.potentials import Geometry, Task
 
 POSITIONS = (
-    (0.90119, -0.49372, 0.0),
-    (-0.27976, 0.46425, 0.0),
-    (-1.47096, -0.29512, 0.0),
-    (-2.22734, 0.29954, 0.0),
-    (-0.2382, 1.10827, 0.89102),
-    (-0.2382, 1.10827, -0.89102),
-    (1.83399, 0.0631, 0.0),
-    (0.85964, -1.12729, 0.88152),
-    (0.85964, -1.12729, -0.88152),
+    (0.70928, -0.33402, -0.47967),
+    (-0.22753, 0.1373, 0.62764),
+    (-1.23436, 1.00333, 0.1583),
+    (-1.71598, 0.56061, -0.5496),
+    (-0.6771, -0.73269, 1.12992),
+    (0.32549, 0.71556, 1.37125),
+    (1.50251, -0.94673, -0.06061),
+    (0.1647, -0.92531, -1.21478),
+    (1.15299, 0.52196, -0.98245),
 )
 # fmt: off
 FREQUENCIES = (
-    202.4, 293.9, 393.9, 837.3, 930.3, 1040.3, 1128.0, 1152.3, 1239.7, 1265.2, 1365.5, 1404.7, 1474.4, 1493.6, 1495.6,
-    2852.9, 2886.1, 3046.0, 3051.2, 3055.0, 3567.7,
+    225.3, 339.9, 420.5, 831.5, 932.0, 1045.5, 1089.8, 1129.8, 1235.3, 1314.5, 1349.6, 1404.7, 1482.9, 1489.8, 1497.0,
+    2865.7, 2982.9, 3018.5, 3043.7, 3049.0, 3541.8,
 )
 # fmt: on
 
@@ -34,7 +33,8 @@ def ethanol() -> Task:
         python scripts/generate_configurations.py CH3CH2OH --frames 500 --seed 2 \\
             --out problems/potentials/ethanol_test.npz
 
-    The minimum is the trans conformer; its frequencies are GFN2-xTB's, by differences of forces at accuracy 0.001.
+    The lowest minimum is gauche for this engine, 0.067 eV below trans, where 5 % of the training frames are. Its
+    frequencies are by differences of forces at accuracy 0.001.
     """
     here = Path(__file__).parent
     return Task(
@@ -42,6 +42,6 @@ def ethanol() -> Task:
         test=here / "ethanol_test.npz",
         engine="GFN2-xTB",
         minimum=Geometry([6, 6, 8, 1, 1, 1, 1, 1, 1], POSITIONS),
-        energy=-309.988502,
+        energy=-310.055768,
         frequencies=FREQUENCIES,
     )
