@@ -4,7 +4,7 @@ A potential is `potential(positions, numbers, cell) -> energy`; forces are minus
 Energies in eV, positions `(a, 3)` in angstrom. Padding atoms have number 0 and take no part.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -22,6 +22,16 @@ class AbstractPotential(eqx.Module):
     ) -> Float[Array, ""]:
         """The energy in eV."""
         raise NotImplementedError
+
+    def sampled(
+        self,
+        positions: Float[Array, "a 3"],
+        numbers: Int[Array, " a"],
+        cell: Float[Array, "3 3"] | None,
+        key: PRNGKeyArray,
+    ) -> Float[Array, ""]:
+        """What training takes for the energy: itself, or where that is cheaper, a random part with the same mean."""
+        return self(positions, numbers, cell)
 
 
 @runtime_checkable
@@ -46,6 +56,11 @@ class Recipe(Protocol):
     def periodic(self) -> bool: ...
 
     def begin(self, train: Configurations, key: PRNGKeyArray, budget: float) -> AbstractPotential: ...
+
+
+def is_trained(leaf: Any) -> bool:
+    """Whether a leaf of a potential is trained: a floating array of JAX. Arrays of NumPy are constants."""
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
 def energy_and_forces(
