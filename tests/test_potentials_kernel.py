@@ -33,10 +33,14 @@ def surface(positions):
 
 
 @functools.cache
-def frames(count, seed=0):
-    positions = REST + 0.08 * np.random.default_rng(seed).normal(size=(count, 6, 3))
+def all_frames(seed):
+    positions = REST + 0.08 * np.random.default_rng(seed).normal(size=(64, 6, 3))
     energies, gradients = jax.jit(jax.vmap(jax.value_and_grad(surface)))(positions)
     return Configurations(NUMBERS, positions, np.asarray(energies) - 7.0, -np.asarray(gradients))
+
+
+def frames(count, seed=0):
+    return all_frames(seed)[np.arange(count)]
 
 
 @functools.cache
@@ -113,7 +117,8 @@ def test_surprise_is_the_marginal_likelihood():
     parts = Relevance.first(pairs).parts(pairs, local=True)
     x, derivatives, basis = pairs.coordinates(train.positions, 0.0)
     y = np.einsum("ncm,nc->nm", basis, train.forces.reshape(5, -1))
-    value = surprise(rational_quadratic, parts, jnp.asarray(pairs.permuted), *map(jnp.asarray, (x, derivatives, y)))
+    ours = jax.jit(functools.partial(surprise, rational_quadratic, blocks=2))
+    value = ours(parts, pairs.permuted, x, derivatives, y)
     matrix = second_derivatives(rational_quadratic, parts, pairs.permuted, x, derivatives)
     matrix = np.tril(matrix) + np.tril(matrix, -1).T
     matrix = matrix / np.diag(matrix).mean() + 1e-8 * np.eye(len(matrix))
@@ -167,9 +172,9 @@ def test_invariance(name):
 
 def test_the_error_falls_with_frames_and_learnt_weights_help():
     test = frames(50, seed=9)
-    errors = [force_error(fitted(PLAIN, count), test) for count in (10, 30, 60)]
-    assert errors[1] < 0.7 * errors[0] and errors[2] < 0.8 * errors[1]
-    assert force_error(fitted(LEARNT, 30), test) < 0.7 * errors[1]
+    errors = [force_error(fitted(PLAIN, count), test) for count in (10, 30)]
+    assert errors[1] < 0.6 * errors[0]
+    assert force_error(fitted(LEARNT), test) < 0.7 * errors[1]
 
 
 def test_memory_budget_and_wish_limit_the_frames(caplog):
