@@ -17,10 +17,12 @@ from pinnact.potentials.invariant import InvariantMLP as InvariantMLP
 from pinnact.potentials.jumps import Stretch as Stretch
 from pinnact.potentials.jumps import largest_jump as largest_jump
 from pinnact.potentials.jumps import stretch as stretch
+from pinnact.potentials.kernel import KernelPotential as KernelPotential
 from pinnact.potentials.matching import Matching as Matching
 from pinnact.potentials.potential import AbstractPotential as AbstractPotential
 from pinnact.potentials.potential import Recipe as Recipe
 from pinnact.potentials.reading import read as read
+from pinnact.potentials.reading import read_geometry as read_geometry
 from pinnact.potentials.reading import write_npz as write_npz
 from pinnact.potentials.relaxation import relax as relax
 from pinnact.potentials.surface import Surface as Surface

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pinnact.potentials.configurations import Configurations
+from pinnact.potentials.configurations import Configurations, Geometry
 
 
 def read_frames(path: Path) -> Configurations:
@@ -16,15 +16,7 @@ def read_frames(path: Path) -> Configurations:
     Energies and forces are those of ASE's calculator, else what the file calls `..._energy` and `..._forces`; stresses
     likewise, or `..._virial`, which is minus the stress times the volume.
     """
-    try:
-        from ase.io import read  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError(f"reading {path.name} needs ase: pip install 'pinnact[chem]'; npz needs nothing") from error
-    try:
-        frames: Any = read(path, index=":")
-    except Exception as error:  # each of ASE's hundred readers raises what it likes
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"ASE can't read it ({first}); give npz or extended XYZ") from error
+    frames = _read(path, ":")
     whole = [(k, frame) for k, frame in enumerate(frames) if not _is_isolated(frame)]
     if not whole:
         raise ValueError("no frames of more than one atom in it; give frames of molecules or crystals with forces")
@@ -42,6 +34,23 @@ def read_frames(path: Path) -> Configurations:
         isolated=alone or None,
         name=path.stem,
     )
+
+
+def first_geometry(path: Path) -> Geometry:
+    """The first geometry of a file, with or without energies and forces."""
+    return Geometry.of(_read(path, "0"))
+
+
+def _read(path: Path, index: str) -> Any:
+    try:
+        from ase.io import read  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError(f"reading {path.name} needs ase: pip install 'pinnact[chem]'; npz needs nothing") from error
+    try:
+        return read(path, index=index)
+    except Exception as error:  # each of ASE's hundred readers raises what it likes
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"ASE can't read it ({first}); give npz or extended XYZ") from error
 
 
 def _is_isolated(frame: Any) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pinnact.potentials.ase_files import read_frames
+from pinnact.potentials.ase_files import first_geometry, read_frames
 from pinnact.potentials.checks import check
-from pinnact.potentials.configurations import Configurations
+from pinnact.potentials.configurations import Configurations, Geometry
 from pinnact.potentials.units import Units
 
 KEYS = {
@@ -75,6 +75,16 @@ def write_npz(path: str | Path, configurations: Configurations) -> None:
     if not np.array_equal(c.order, np.arange(len(c))):
         arrays["order"] = c.order
     np.savez_compressed(path, e_unit="eV", r_unit="angstrom", **arrays)
+
+
+def read_geometry(path: str | Path) -> Geometry:
+    """The first geometry of a file, which need not hold forces: npz as `read` takes it, or what ASE reads."""
+    path = Path(path)
+    if path.suffix == ".npz":
+        return read(path).geometry(0)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; give an xyz or another file with a geometry")
+    return first_geometry(path)
 
 
 def _from_npz(path: Path) -> tuple[Configurations, Units]:
