@@ -183,7 +183,7 @@ class KernelPotential:
                 weights = solve(matrix, gradients.ravel(), strength).reshape(gradients.shape)
                 break
             except np.linalg.LinAlgError:
-                strength *= 100
+                strength *= 10
                 _LOG.warning("kernel: the matrix is indefinite by round-off; regularisation raised to %.0e", strength)
                 if strength > 1:
                     raise
