@@ -97,7 +97,7 @@ def test_constants_are_not_trained_and_weights_are(data, surface):
     begun = InvariantMLP(width=24, activation=pn.gelu).begin(data[0], jax.random.key(0), 1.0)
     assert float(surface.potential.shift) == pytest.approx(float(begun.shift), abs=1e-12)
     assert np.array_equal(surface.potential.centre, begun.centre)
-    assert surface.summary["parameters"] == (3 * 24 + 24) + (24 * 24 + 24) + (24 + 1)
+    assert surface.summary["parameters"] == (3 * 24 + 24) + (24 * 24 + 24) + (24 + 1) + 2
 
 
 def test_the_same_seed_gives_the_same_surface(data):

@@ -19,8 +19,9 @@ MOST_PERMUTATIONS = 120  # each costs one pass of the network
 class Invariant(AbstractPotential):
     """`E = shift + scale * mean_P f(P z)` of standardised inverse distances `z_ij = (1/r_ij - centre_ij) / deviation`.
 
-    The mean over the permutations `P` makes the energy exactly symmetric; `f` is a multilayer perceptron. Arrays of
-    NumPy are fixed, those of JAX are trained.
+    The mean over the permutations `P` makes the energy exactly symmetric; `f` is a multilayer perceptron. `deviation`
+    and `scale` are trained with it: `deviation` grows to three times that of the data, which makes `f` smoother, and
+    the force error on new frames falls by a third (docs/experiments.md). Arrays of NumPy are fixed.
     """
 
     layers: tuple[Dense, ...]
@@ -28,9 +29,9 @@ class Invariant(AbstractPotential):
     pairs: Int[np.ndarray, "2 d"]
     permutations: Int[np.ndarray, "p d"]
     centre: Float[np.ndarray, " d"]
-    deviation: Float[np.ndarray, ""]
     shift: Float[np.ndarray, ""]
-    scale: Float[np.ndarray, ""]
+    deviation: Float[Array, ""]
+    scale: Float[Array, ""]
 
     def __call__(
         self, positions: Float[Array, "a 3"], numbers: Int[Array, " a"], cell: Float[Array, "3 3"] | None = None
@@ -52,7 +53,7 @@ class Invariant(AbstractPotential):
     def _features(self, positions: Float[Array, "a 3"]) -> Float[Array, " d"]:
         first, second = self.pairs
         inverse = jax.lax.rsqrt(jnp.sum((positions[first] - positions[second]) ** 2, axis=1))
-        return (inverse - jnp.asarray(self.centre, inverse.dtype)) / jnp.asarray(self.deviation, inverse.dtype)
+        return (inverse - jnp.asarray(self.centre, inverse.dtype)) / self.deviation
 
     def _network(self, features: Float[Array, " d"]) -> Float[Array, ""]:
         h = features
@@ -61,7 +62,7 @@ class Invariant(AbstractPotential):
         return self.layers[-1](h)[0]
 
     def _energy(self, value: Float[Array, ""]) -> Float[Array, ""]:
-        return jnp.asarray(self.shift, value.dtype) + jnp.asarray(self.scale, value.dtype) * value
+        return jnp.asarray(self.shift, value.dtype) + self.scale * value
 
 
 @dataclass(frozen=True)
@@ -112,5 +113,12 @@ class InvariantMLP:
         keys = jax.random.split(key, len(sizes) - 1)
         layers = tuple(Dense(m, n, k) for m, n, k in zip(sizes[:-1], sizes[1:], keys, strict=True))
         return Invariant(
-            layers, self.activation, pairs, permutations, centre, deviation, train.energies.mean(), train.energies.std()
+            layers=layers,
+            activation=self.activation,
+            pairs=pairs,
+            permutations=permutations,
+            centre=centre,
+            shift=np.asarray(np.mean(train.energies)),
+            deviation=jnp.asarray(deviation),
+            scale=jnp.asarray(max(np.std(train.energies), 1e-6)),
         )
