@@ -34,16 +34,16 @@ class Points:
             if (count := getattr(self, name)) is not None and count < 1:
                 raise ValueError(f"{name}={count} points; give at least 1")
 
-    def draw(self, system: System, seed: int) -> Batches:
-        """The first batches of all groups."""
+    def draw(self, system: System, seed: int, times: int = 1) -> Batches:
+        """Batches of all groups, with `times` as many points as usual."""
         batches = {}
-        interior = self.interior or (2000 if system.problem.domain.dimension <= 2 else 4000)
+        interior = times * (self.interior or (2000 if system.problem.domain.dimension <= 2 else 4000))
         for i, (name, group) in enumerate(system.groups.items()):
             if group.observation is not None:
                 batches[name] = system.batch(group, system.problem.observations[group.observation].points)
                 continue
             assert group.region is not None
-            n = interior if group.interior or group.integral else self.condition
+            n = interior if group.interior or group.integral else times * self.condition
             sample = group.region.sample(available(group.region, n), self.method, seed + i)
             points, normals = _distinct(sample.points, sample.normals)
             batches[name] = system.batch(group, points, normals)

@@ -156,7 +156,8 @@ class Run:
         self.lifted = self.system.lifted(self.where)
         self.batches = self.points.draw(self.system, 1000 * self.seed)
         self.loss_weights = self.weights.start(self.system)
-        plan = stages(self.optimiser, flat.size, self.precision, self.limits.budget)
+        budget = None if self.limits.steps else self.limits.budget
+        plan = stages(self.optimiser, flat.size, self.precision, budget)
         lift_error = self.score.errors(self._values(jnp.zeros_like(flat))) if self.system.ansatz.lift else {}
         self.good = flat
         with self.line:
@@ -237,6 +238,8 @@ class Run:
         """One stage from the last good parameters, `good`; replaces them as it goes on, and sets `stopped`."""
         optimiser, p = stage.optimiser, self.good
         self.stopped = ""
+        if stage.times > 1:
+            self.batches = self.points.draw(self.system, 1000 * self.seed + self.step + 1, stage.times)
         chunk = self._chunk(optimiser)
         value, gradient, parts = self.evaluate(p, self.batches, self.loss_weights)
         if not len(self.history):
@@ -296,7 +299,7 @@ class Run:
         if limits.steps is not None and self.step >= limits.steps:
             return "steps"
         if limits.patience is not None and self.step - best_step >= limits.patience:
-            return "patience"
+            return "patience" if last else "stage"
         if stage.steps is not None and self.step - first >= stage.steps:
             return "stage"
         if stage.share is not None and not last:

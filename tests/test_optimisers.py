@@ -265,7 +265,9 @@ def test_stages_by_name():
 
 def test_the_automatic_choice():
     assert stages("auto", 1000, "float64", 60.0) == automatic(1000, "float64", 60.0)
-    assert automatic(1000, "float64", 60.0)[-1].optimiser.name == "ssbroyden"
+    assert [stage.optimiser.name for stage in automatic(1000, "float64", 60.0)] == ["ssbroyden", "lm"]
+    assert [stage.optimiser.name for stage in automatic(1000, "float64", 20.0)] == ["ssbroyden"]
+    assert [stage.optimiser.name for stage in automatic(4000, "float64", 60.0)] == ["ssbroyden"]
     assert automatic(10**6, "float64", 60.0)[-1].optimiser.name == "lbfgs"
     assert automatic(1000, "float32", 60.0)[0].optimiser.name == "adam"
 
