@@ -33,7 +33,7 @@ LEVELS = (
     ("optimisers", "weights", "collocation", "history", "scoring", "progress"),
     ("evaluation", "solution", "storage", "plotting", "figures", "export"),
     ("training", "potentials"),
-    ("cli", "doctor", "library"),
+    ("cli", "potential_commands", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 OPTIONAL = ("shapely", "meshio", "xarray", "pyarrow", "folx", "ase", "tblite", "pyscf", "sklearn", "dask", "pandas")
