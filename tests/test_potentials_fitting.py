@@ -14,6 +14,7 @@ from pinnact.potentials import (
     Configurations,
     Geometry,
     InvariantMLP,
+    KernelPotential,
     Matching,
     evaluate,
     fit,
@@ -126,6 +127,12 @@ def test_a_surface_comes_back_from_its_folder_bit_by_bit(data, tmp_path, activat
     assert np.array_equal(back.forces(REST), fitted.forces(REST))
     assert (back.molecule, back.elements, back.summary) == (fitted.molecule, fitted.elements, fitted.summary)
     assert list(back.history) == list(fitted.history)
+
+
+def test_a_kernel_comes_back_too(data, tmp_path):
+    fitted = fit(data[0], KernelPotential(most_frames=8, length=1.0), budget=5)
+    fitted.save(tmp_path)
+    assert np.array_equal(load(tmp_path).forces(REST), fitted.forces(REST))
 
 
 def test_damaged_and_foreign_folders_are_refused(surface, tmp_path):

@@ -129,7 +129,7 @@ class KernelPotential:
         with precision("float64"):
             train = train[np.asarray(jax.random.permutation(key, len(train)))]
             parts = self._parts(pairs, train, budget)
-            left = 0.85 * budget - (time.monotonic() - begun)
+            left = max(0.85 * budget - (time.monotonic() - begun), 0.2 * budget)  # compiling may have taken it all
             count = self._affordable(pairs, train, parts, left)
             return self._fit(pairs, train[np.arange(count)], parts)
 

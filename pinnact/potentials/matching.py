@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pinnact.history import History
 from pinnact.potentials.configurations import Configurations
-from pinnact.potentials.potential import AbstractPotential, energy_and_forces, is_trained
+from pinnact.potentials.potential import AbstractPotential, is_trained
+from pinnact.precision import precision
 from pinnact.progress import NoProgress, ProgressLine
 
 CHUNK_SECONDS = 1.0  # how long the compiled loop runs between two looks at the clock
@@ -43,10 +45,6 @@ class Frames(NamedTuple):
         positions, energies, forces = arrays
         return Frames(positions, jnp.asarray(data.numbers), energies, forces, cells)
 
-    def take(self, rows: Int[Array, " b"]) -> "Frames":
-        """Some of the frames."""
-        return jax.tree.map(lambda array: array[rows], self)
-
 
 @dataclass(frozen=True)
 class Matching:
@@ -64,6 +62,16 @@ class Matching:
         for name in ("energy_weight", "force_weight", "batch", "rate", "average"):
             if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise ValueError(f"{name}={getattr(self, name)}: it must be above 0 and finite")
+
+
+class _Data(NamedTuple):
+    """Frames, and what the potential trains on instead of their positions."""
+
+    frames: Frames
+    samples: Any
+
+    def take(self, rows: Int[Array, " b"]) -> "_Data":
+        return jax.tree.map(lambda array: array[rows], self)
 
 
 class _State(NamedTuple):
@@ -102,7 +110,10 @@ def match(
     float_ = frames.positions.dtype
     potential = jax.tree.map(lambda x: jnp.asarray(x, float_) if is_trained(x) else x, potential)
     trained, fixed = eqx.partition(potential, is_trained)
-    chunk, error = _compiled(fixed, frames, held_out, settings, key)
+    learnt, checked = (
+        _Data(some, _samples(potential, data, float_)) for some, data in ((frames, train), (held_out, validation))
+    )
+    chunk, error = _compiled(fixed, settings, key)
     adam = optax.scale_by_adam()
     state = _State(trained, trained, adam.init(trained), jnp.zeros((), jnp.int32))
     history, stopped, size, limits = History(("energy", "forces")), "", 1, Limits(budget, steps)
@@ -115,13 +126,15 @@ def match(
                 left = math.inf if steps is None else steps - now
                 share = max(0.0 if budget is None else passed() / budget, 0.0 if steps is None else now / steps)
                 clock = time.perf_counter()
-                state, (energy, forces) = chunk(state, jnp.asarray(share, float_), jnp.asarray(int(min(size, left))))
+                state, (energy, forces) = chunk(
+                    state, learnt, jnp.asarray(share, float_), jnp.asarray(int(min(size, left)))
+                )
                 loss = float(settings.energy_weight * energy + settings.force_weight * forces)
                 spent = time.perf_counter() - clock
                 if not math.isfinite(loss):
                     stopped = "not finite"
                     break
-                mae = float(error(state.average))
+                mae = float(error(state.average, checked))
                 best = min(best, (mae, state.average), key=lambda entry: entry[0])
                 seconds = passed()
                 history.append(
@@ -136,37 +149,46 @@ def match(
                     stopped = "steps"
         except KeyboardInterrupt:
             stopped = "interrupted"
-    return eqx.combine(best[1], fixed), history, stopped
+    return eqx.combine(best[1], fixed).finished(), history, stopped
 
 
-def _compiled(
-    fixed: Any, frames: Frames, held_out: Frames, settings: Matching, key: PRNGKeyArray
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The compiled loop of steps at one learning rate, and the compiled force error of parameters on `held_out`."""
+def _samples(potential: AbstractPotential, data: Configurations, dtype: np.dtype) -> Any:
+    """What the potential trains on, one entry a frame: computed in float64, kept in `dtype`."""
+
+    def one(frame: Frames) -> Any:
+        sample = potential.sample(frame.positions, frame.numbers, frame.cells)
+        return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else x, sample)
+
+    with precision("float64"):
+        return jax.jit(lambda frames: jax.lax.map(one, frames))(Frames.of(data))
+
+
+def _compiled(fixed: Any, settings: Matching, key: PRNGKeyArray) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The compiled loop of steps at one learning rate, and the compiled force error of parameters on some frames."""
     adam = optax.scale_by_adam()
-    n, batch = len(frames.positions), min(settings.batch, len(frames.positions))
 
-    def losses(trained: Any, some: Frames, key: PRNGKeyArray) -> tuple[Array, tuple[Array, Array]]:
+    def losses(trained: Any, data: _Data, key: PRNGKeyArray) -> tuple[Array, tuple[Array, Array]]:
         potential = eqx.combine(trained, fixed)
 
-        def one(frame: Frames, key: PRNGKeyArray) -> tuple[Array, Array]:
-            sampled = lambda p: potential.sampled(p, frame.numbers, frame.cells, key)
-            energy, gradient = jax.value_and_grad(sampled)(frame.positions)
+        def one(frame: Frames, sample: Any, key: PRNGKeyArray) -> tuple[Array, Array]:
+            energy, forces = potential.matched(sample, key)
             atoms = jnp.sum(frame.numbers > 0)
-            return ((energy - frame.energies) / atoms) ** 2, jnp.sum((gradient + frame.forces) ** 2) / (3 * atoms)
+            return ((energy - frame.energies) / atoms) ** 2, jnp.sum((forces - frame.forces) ** 2) / (3 * atoms)
 
-        parts = jax.vmap(one)(some, jax.random.split(key, len(some.positions)))
+        parts = jax.vmap(one)(data.frames, data.samples, jax.random.split(key, len(data.frames.positions)))
         energy, forces = jnp.mean(parts[0]), jnp.mean(parts[1])
         return settings.energy_weight * energy + settings.force_weight * forces, (energy, forces)
 
-    def chunk(state: _State, share: Array, most: Array) -> tuple[_State, tuple[Array, Array]]:
+    def chunk(state: _State, data: _Data, share: Array, most: Array) -> tuple[_State, tuple[Array, Array]]:
+        n = len(data.frames.positions)
+        batch = min(settings.batch, n)
         rate = settings.rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(share, 1.0)))
 
         def body(_: Array, carry: tuple[_State, tuple[Array, Array]]) -> tuple[_State, tuple[Array, Array]]:
             state, sums = carry
             k_rows, k_sample = jax.random.split(jax.random.fold_in(key, state.count))
             rows = jax.random.randint(k_rows, (batch,), 0, n)
-            gradient, parts = jax.grad(losses, has_aux=True)(state.parameters, frames.take(rows), k_sample)
+            gradient, parts = jax.grad(losses, has_aux=True)(state.parameters, data.take(rows), k_sample)
             direction, moments = adam.update(gradient, state.moments)
             parameters = jax.tree.map(lambda p, d: p - rate * d, state.parameters, direction)
             keep = jnp.minimum(1 - 1 / settings.average, state.count / (state.count + 10)).astype(rate.dtype)
@@ -178,15 +200,16 @@ def _compiled(
         state, sums = jax.lax.fori_loop(0, most, body, (state, (zero, zero)))
         return state, jax.tree.map(lambda s: s / most, sums)
 
-    def error(trained: Any) -> Array:
+    def error(trained: Any, data: _Data) -> Array:
         potential = eqx.combine(trained, fixed)
 
-        def one(frame: Frames) -> tuple[Array, Array]:
-            _, forces = energy_and_forces(potential, frame.positions, frame.numbers, frame.cells)
+        def one(entry: _Data) -> tuple[Array, Array]:
+            sample, frame = entry.samples, entry.frames
+            _, forces = potential.matched(sample, None)
             real = (frame.numbers > 0)[:, None]
             return jnp.sum(jnp.abs(forces - frame.forces) * real), 3 * jnp.sum(real)
 
-        sums, counts = jax.lax.map(one, held_out, batch_size=32)
+        sums, counts = jax.lax.map(one, data, batch_size=32)
         return jnp.sum(sums) / jnp.sum(counts)
 
     return jax.jit(chunk), jax.jit(error)

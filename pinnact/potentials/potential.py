@@ -33,6 +33,26 @@ class AbstractPotential(eqx.Module):
         """What training takes for the energy: itself, or where that is cheaper, a random part with the same mean."""
         return self(positions, numbers, cell)
 
+    def sample(
+        self, positions: Float[Array, "a 3"], numbers: Int[Array, " a"], cell: Float[Array, "3 3"] | None
+    ) -> Any:
+        """What training needs of a frame, computed once before it starts: the frame itself, or what it is described by.
+
+        It may depend on what is not trained only.
+        """
+        return positions, numbers, cell
+
+    def matched(self, sample: Any, key: PRNGKeyArray | None) -> tuple[Float[Array, ""], Float[Array, "a 3"]]:
+        """Energy and forces of a `sample`: as training takes them (see `sampled`) with a key, exact without."""
+        positions, numbers, cell = sample
+        energy_of = lambda p: self(p, numbers, cell) if key is None else self.sampled(p, numbers, cell, key)
+        energy, gradient = jax.value_and_grad(energy_of)(positions)
+        return energy, jnp.negative(gradient)
+
+    def finished(self) -> "AbstractPotential":
+        """The same function in the form that predicts, where it was trained in another."""
+        return self
+
 
 @runtime_checkable
 class Recipe(Protocol):

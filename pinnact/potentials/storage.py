@@ -9,6 +9,7 @@ import importlib
 import io
 import json
 import math
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,6 +102,8 @@ def _text(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return {"tuple": [_text(entry, arrays) for entry in value]}
     if isinstance(value, Mapping):
         return {"mapping": [[_text(k, arrays), _text(v, arrays)] for k, v in value.items()]}
+    if _is_constant(value):
+        return {"function": f"{type(value).__module__}:{value.name}"}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _text(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
         return {"class": _name(type(value)), "fields": fields}
@@ -112,6 +115,12 @@ def _catalogued(activation: AbstractActivation) -> str:
     if getattr(found, "f", None) != getattr(activation, "f", activation):
         raise ValueError(f"the activation {activation.name} is your own, so a file can't hold it; use a catalogued one")
     return activation.name
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether it stands under its own name in the module of its class, as the kernels' functions do."""
+    module, name = type(value).__module__, getattr(value, "name", None)
+    return module.startswith(PACKAGE) and isinstance(name, str) and vars(sys.modules[module]).get(name) is value
 
 
 def _name(value: Any) -> str:
