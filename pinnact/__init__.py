@@ -1,6 +1,7 @@
 """pinnact: physics-informed neural networks whose equations read as on paper."""
 
 from pinnact import activations as activations
+from pinnact import potentials as potentials
 from pinnact import references as references
 from pinnact.activations import AbstractActivation as AbstractActivation
 from pinnact.activations import Activation as Activation

@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,15 +12,15 @@ import jax
 import matplotlib
 import numpy as np
 import typer
-from rich.console import Console
 
-from pinnact import activations, coefficients, library, networks
+from pinnact import activations, coefficients, library, networks, potential_commands
+from pinnact.console import check_folder, free_folder, say
 from pinnact.doctor import examine
 from pinnact.problem import Problem
 from pinnact.training import solve as solve_problem
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-console = Console(stderr=True)
+app.add_typer(potential_commands.app, name="potential")
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_FINITE, EXIT_INTERRUPTED = 1, 2, 3, 130
 # What typer raises for a wrong command line; older versions take it from click, newer ones have their own.
 USAGE_ERROR: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -70,8 +69,8 @@ def solve(
         raise ValueError(f"network {network!r} is unknown; choose one of {', '.join(networks.RECIPES)}")
     sizes = {name: value for name, value in (("width", width), ("depth", depth)) if value is not None}
     recipe = networks.RECIPES[network](activation=activations.get(activation), **sizes)
-    folder = _free_folder(made.name) if out is None else out
-    _check_folder(folder)
+    folder = free_folder(made.name) if out is None else out
+    check_folder(folder)
     if not quiet:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         logging.getLogger("pinnact").setLevel(logging.INFO)
@@ -84,7 +83,7 @@ def solve(
     if not quiet:
         _report(solution.summary, folder)
     if solution.summary["stopped"] == "not finite":
-        _say(f"training ended without a finite solution; the last good state is in {folder}", style="red")
+        say(f"training ended without a finite solution; the last good state is in {folder}", style="red")
         raise typer.Exit(EXIT_NOT_FINITE)
     if solution.summary["stopped"] == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -106,7 +105,7 @@ def doctor() -> None:
     for name, seen in rows:
         print(f"{name:<34}{seen}")
     if not all(check.holds for check in checks):
-        _say("this installation computes wrong numbers: install another version of jax (not 0.10.2)", style="red")
+        say("this installation computes wrong numbers: install another version of jax (not 0.10.2)", style="red")
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -197,28 +196,6 @@ def _row(where: str, header: list[str], row: list[str]) -> list[float]:
     return numbers
 
 
-def _free_folder(name: str) -> Path:
-    """`runs/NAME`, or `runs/NAME-2` and so on where that is taken."""
-    folder, count = Path("runs") / name, 1
-    while folder.exists():
-        count += 1
-        folder = Path("runs") / f"{name}-{count}"
-    return folder
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder that holds another run or that can't be written, before training starts."""
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"{folder} holds another run or other files; choose another --out, or remove it")
-    parent = folder
-    while not parent.exists() and parent != parent.parent:
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ValueError(
-            f"{folder} can't be written: {parent} is no folder that you may write to; choose another --out"
-        )
-
-
 def _device(name: str | None) -> Any:
     if name is None:
         return None
@@ -232,19 +209,14 @@ def _device(name: str | None) -> Any:
 def _report(summary: dict[str, Any], folder: Path) -> None:
     error = summary["relative_l2"]
     said = ", ".join(f"{name} {value:.2e}" for name, value in error.items()) if error else "no reference"
-    _say(f"relative L2 error: {said}; {summary['steps']} steps in {summary['seconds']:.1f} s "
+    say(f"relative L2 error: {said}; {summary['steps']} steps in {summary['seconds']:.1f} s "
          f"({summary['stopped']}); written to {folder}")  # fmt: skip
     for name, value in (summary["unknowns"] or {}).items():
-        _say(f"{name} = {value}")
-
-
-def _say(text: str, style: str | None = None) -> None:
-    """One line on standard error, never wrapped."""
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        say(f"{name} = {value}")
 
 
 def _fail(error: object, code: int) -> NoReturn:
-    _say("pinnact: " + " ".join(str(error).split("\n")), style="red")
+    say("pinnact: " + " ".join(str(error).split("\n")), style="red")
     sys.exit(code)
 
 
@@ -257,7 +229,7 @@ def main() -> None:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except USAGE_ERROR as error:
         _fail(error.format_message(), EXIT_USAGE)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, FileNotFoundError) as error:
         _fail(error, EXIT_USAGE)
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         _fail(f"{str(error).splitlines()[0]}: take a smaller network, or fewer points", EXIT_FAILED)

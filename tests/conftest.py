@@ -1,10 +1,32 @@
 """Strict settings for every test: float64, no silent rank promotion; warnings are errors (pyproject.toml)."""
 
+import sys
+import warnings
+
 import matplotlib
 
 matplotlib.use("Agg")
 
 import jax
+import pytest
+
+from pinnact import cli
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def pinnact(capsys, monkeypatch, tmp_path):
+    """Runs the command line in this process, in an empty folder: `(exit code, standard output, standard error)`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["pinnact", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = capsys.readouterr()
+        return ended.value.code or 0, shown.out, shown.err
+
+    return run

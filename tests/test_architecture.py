@@ -32,8 +32,8 @@ LEVELS = (
     ("system",),
     ("optimisers", "weights", "collocation", "history", "scoring", "progress"),
     ("evaluation", "solution", "storage", "plotting", "figures", "export"),
-    ("training",),
-    ("cli", "doctor", "library"),
+    ("training", "potentials"),
+    ("cli", "potential_commands", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 OPTIONAL = ("shapely", "meshio", "xarray", "pyarrow", "folx", "ase", "tblite", "pyscf", "sklearn", "dask", "pandas")
@@ -219,6 +219,7 @@ def test_a_problem_is_mathematics_only(path):
         "functools",
         "itertools",
         "collections",
+        "pathlib",
     }, roots
     allowed = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.Assign | ast.AnnAssign | ast.Expr
     assert all(isinstance(node, allowed) for node in tree.body)

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -43,22 +42,6 @@ def decay(rate=1.0, start=1.0):
     )
 """
 SMALL = ("--width", "6", "--depth", "1", "--quiet")
-
-
-@pytest.fixture
-def pinnact(capsys, monkeypatch, tmp_path):
-    """Runs the command line in this process, in an empty folder: `(exit code, standard output, standard error)`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["pinnact", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = capsys.readouterr()
-        return ended.value.code or 0, shown.out, shown.err
-
-    return run
 
 
 @pytest.fixture

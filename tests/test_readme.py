@@ -9,9 +9,10 @@ import pytest
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_the_examples_run(capsys):
+def test_the_examples_run(capsys, monkeypatch):
+    monkeypatch.chdir(README.parent)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names: dict = {}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
@@ -19,6 +20,7 @@ def test_the_examples_run(capsys):
     assert isinstance(names["figure"], matplotlib.figure.Figure)
     assert names["found"].unknowns["diffusivity"] == pytest.approx(0.25, rel=1e-3)
     assert "'heat' takes u.xx, but a network with relu is C^0" in capsys.readouterr().out
+    assert names["surface"].errors(names["test"])["force_mae_mev_per_angstrom"] < 400  # of 850, after 200 steps
     assert names["mine"].smoothness == float("inf")
 
 

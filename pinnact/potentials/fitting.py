@@ -1,0 +1,105 @@
+"""`fit`: from configurations and a recipe to a surface."""
+
+import time
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from pinnact.history import History
+from pinnact.potentials.configurations import Configurations
+from pinnact.potentials.matching import Matching, match
+from pinnact.potentials.potential import AbstractPotential, Recipe, is_trained
+from pinnact.potentials.surface import Surface
+from pinnact.precision import precision as precision_context
+from pinnact.smoothness import SmoothnessError
+
+ORDER = 2  # continuous forces and vibrations take two derivatives of the energy
+
+
+def fit(
+    train: Configurations,
+    model: Recipe,
+    *,
+    budget: float | None = None,
+    steps: int | None = None,
+    validation: float = 0.05,
+    matching: Matching | None = None,
+    precision: str = "float32",
+    seed: int = 0,
+    allow_rough: bool = False,
+    progress: bool = False,
+) -> Surface:
+    """A surface fitted to energies and forces.
+
+    `budget` is wall-clock seconds, compilation included (60 unless `steps` is given). A share `validation` of the
+    frames, at least one, is held out to pick the best parameters; recipes that are `fitted` by a linear solve take
+    all frames. Networks train in `precision`; every answer of the surface is computed in float64.
+
+    Raises SmoothnessError for an activation with a kink, whose forces would jump (`allow_rough=True` to see it), and
+    ValueError for arguments that don't fit.
+    """
+    if budget is None and steps is None:
+        budget = 60.0
+    for name, value in (("budget", budget), ("steps", steps)):
+        if value is not None and not value > 0:
+            raise ValueError(f"{name}={value}: it must be above 0")
+    if not 0 < validation < 1:
+        raise ValueError(f"validation={validation} is no share of the frames; give one between 0 and 1")
+    if model.smoothness < ORDER - 1 and not allow_rough:
+        raise SmoothnessError(
+            f"{type(model).__name__} is C^{model.smoothness:.0f}: forces would jump and the Hessian be 0 almost "
+            "everywhere; use tanh, gelu, silu, softplus ..., or pass allow_rough=True to watch it fail"
+        )
+    began = time.perf_counter()
+    key = jax.random.key(seed)
+    name = type(model).__name__
+    with precision_context("float64" if model.fitted else precision):
+        if model.fitted:
+            potential, history, stopped = model.begin(train, key, budget or 60.0), History(()), "solved"
+        else:
+            potential, history, stopped = _trained(train, model, budget, steps, validation, matching, key, progress)
+    elements = tuple(train.elements)
+    molecule = tuple(map(int, train.molecule)) if model.one_molecule and train.molecule is not None else None
+    summary = {
+        "model": name,
+        "activation": getattr(getattr(model, "activation", None), "name", None),
+        "data": train.name,
+        "frames": len(train),
+        "parameters": parameters(potential),
+        "seed": seed,
+        "precision": "float64" if model.fitted else precision,
+        "seconds": round(time.perf_counter() - began, 3),
+        "steps": int(history.column("step")[-1]) if len(history) else 0,
+        "stopped": stopped,
+    }
+    return Surface(potential, molecule, elements, summary, history)
+
+
+def parameters(potential: AbstractPotential) -> int:
+    """The number of trainable numbers."""
+    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(potential, is_trained)))
+
+
+def _trained(
+    train: Configurations,
+    model: Recipe,
+    budget: float | None,
+    steps: int | None,
+    validation: float,
+    matching: Matching | None,
+    key: jax.Array,
+    progress: bool,
+) -> tuple[AbstractPotential, History, str]:
+    began = time.perf_counter()
+    held = max(1, round(validation * len(train)))
+    if len(train) - held < 1:
+        raise ValueError(f"{len(train)} frames are too few to train on and hold {held} out; give more frames")
+    k_split, k_model, k_train = jax.random.split(key, 3)
+    order = np.asarray(jax.random.permutation(k_split, len(train)))
+    potential = model.begin(train, k_model, budget or 60.0)
+    left = None if budget is None else max(1.0, budget - (time.perf_counter() - began))
+    return match(
+        potential, train[order[held:]], train[order[:held]], matching or Matching(),
+        budget=left, steps=steps, key=k_train, progress=progress,
+    )  # fmt: skip

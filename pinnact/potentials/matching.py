@@ -1,0 +1,215 @@
+"""Force matching: a network's parameters by Adam on energies and forces, averaged, within a budget.
+
+    loss = mean over frames of  energy_weight ((E - E_ref) / atoms)^2 + force_weight mean |F - F_ref|^2
+
+with weights in (eV/atom)^-2 and (eV/angstrom)^-2.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from pinnact.history import History
+from pinnact.potentials.configurations import Configurations
+from pinnact.potentials.potential import AbstractPotential, is_trained
+from pinnact.precision import precision
+from pinnact.progress import NoProgress, ProgressLine
+
+CHUNK_SECONDS = 1.0  # how long the compiled loop runs between two looks at the clock
+
+
+class Frames(NamedTuple):
+    """Frames on the device."""
+
+    positions: Float[Array, "n a 3"]
+    numbers: Int[Array, "n a"]
+    energies: Float[Array, " n"]
+    forces: Float[Array, "n a 3"]
+    cells: Float[Array, "n 3 3"] | None
+
+    @staticmethod
+    def of(data: Configurations) -> "Frames":
+        """The frames of configurations, in the current precision."""
+        float_ = jnp.zeros(()).dtype
+        cells = None if data.cells is None else jnp.asarray(data.cells, float_)
+        arrays = (jnp.asarray(x, float_) for x in (data.positions, data.energies, data.forces))
+        positions, energies, forces = arrays
+        return Frames(positions, jnp.asarray(data.numbers), energies, forces, cells)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Settings of force matching. `batch` frames a step; the learning rate falls from `rate` to 0 as a cosine over the
+    budget; the returned parameters are the exponential average over about `average` steps.
+    """
+
+    energy_weight: float = 10.0
+    force_weight: float = 1.0
+    batch: int = 32
+    rate: float = 2e-3
+    average: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("energy_weight", "force_weight", "batch", "rate", "average"):
+            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
+                raise ValueError(f"{name}={getattr(self, name)}: it must be above 0 and finite")
+
+
+class _Data(NamedTuple):
+    """Frames, and what the potential trains on instead of their positions."""
+
+    frames: Frames
+    samples: Any
+
+    def take(self, rows: Int[Array, " b"]) -> "_Data":
+        return jax.tree.map(lambda array: array[rows], self)
+
+
+class _State(NamedTuple):
+    parameters: Any
+    average: Any
+    moments: Any
+    count: Array
+
+
+@dataclass
+class Limits:
+    """When training stops: seconds of wall clock, or steps."""
+
+    budget: float | None
+    steps: int | None
+
+
+def match(
+    potential: AbstractPotential,
+    train: Configurations,
+    validation: Configurations,
+    settings: Matching,
+    *,
+    budget: float | None,
+    steps: int | None,
+    key: PRNGKeyArray,
+    progress: bool,
+) -> tuple[AbstractPotential, History, str]:
+    """The trained potential with the least force error on `validation`, the history, and why training stopped.
+
+    The history has the mean absolute force error on `validation` in meV/angstrom as its `error`. Call it within the
+    precision to train in. Ctrl-C ends training with what was reached.
+    """
+    began = time.perf_counter()
+    frames, held_out = Frames.of(train), Frames.of(validation)
+    float_ = frames.positions.dtype
+    potential = jax.tree.map(lambda x: jnp.asarray(x, float_) if is_trained(x) else x, potential)
+    trained, fixed = eqx.partition(potential, is_trained)
+    learnt, checked = (
+        _Data(some, _samples(potential, data, float_)) for some, data in ((frames, train), (held_out, validation))
+    )
+    chunk, error = _compiled(fixed, settings, key)
+    adam = optax.scale_by_adam()
+    state = _State(trained, trained, adam.init(trained), jnp.zeros((), jnp.int32))
+    history, stopped, size, limits = History(("energy", "forces")), "", 1, Limits(budget, steps)
+    best = (math.inf, trained)
+    passed = lambda: time.perf_counter() - began
+    with ProgressLine() if progress else NoProgress() as line:
+        try:
+            while not stopped:
+                now = int(state.count)
+                left = math.inf if steps is None else steps - now
+                share = max(0.0 if budget is None else passed() / budget, 0.0 if steps is None else now / steps)
+                clock = time.perf_counter()
+                state, (energy, forces) = chunk(
+                    state, learnt, jnp.asarray(share, float_), jnp.asarray(int(min(size, left)))
+                )
+                loss = float(settings.energy_weight * energy + settings.force_weight * forces)
+                spent = time.perf_counter() - clock
+                if not math.isfinite(loss):
+                    stopped = "not finite"
+                    break
+                mae = float(error(state.average, checked))
+                best = min(best, (mae, state.average), key=lambda entry: entry[0])
+                seconds = passed()
+                history.append(
+                    int(state.count), seconds, loss, {"energy": float(energy), "forces": float(forces)}, 1e3 * mae
+                )
+                line.update(int(state.count), seconds, loss, 1e3 * mae, limits)
+                if spent < 2 * CHUNK_SECONDS or size > 1:  # the first chunk compiles
+                    size = max(1, min(int(size * CHUNK_SECONDS / max(spent, 1e-4)), 4 * size))
+                if budget is not None and seconds >= budget:
+                    stopped = "budget"
+                elif steps is not None and int(state.count) >= steps:
+                    stopped = "steps"
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+    return eqx.combine(best[1], fixed).finished(), history, stopped
+
+
+def _samples(potential: AbstractPotential, data: Configurations, dtype: np.dtype) -> Any:
+    """What the potential trains on, one entry a frame: computed in float64, kept in `dtype`."""
+
+    def one(frame: Frames) -> Any:
+        sample = potential.sample(frame.positions, frame.numbers, frame.cells)
+        return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else x, sample)
+
+    with precision("float64"):
+        return jax.jit(lambda frames: jax.lax.map(one, frames))(Frames.of(data))
+
+
+def _compiled(fixed: Any, settings: Matching, key: PRNGKeyArray) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The compiled loop of steps at one learning rate, and the compiled force error of parameters on some frames."""
+    adam = optax.scale_by_adam()
+
+    def losses(trained: Any, data: _Data, key: PRNGKeyArray) -> tuple[Array, tuple[Array, Array]]:
+        potential = eqx.combine(trained, fixed)
+
+        def one(frame: Frames, sample: Any, key: PRNGKeyArray) -> tuple[Array, Array]:
+            energy, forces = potential.matched(sample, key)
+            atoms = jnp.sum(frame.numbers > 0)
+            return ((energy - frame.energies) / atoms) ** 2, jnp.sum((forces - frame.forces) ** 2) / (3 * atoms)
+
+        parts = jax.vmap(one)(data.frames, data.samples, jax.random.split(key, len(data.frames.positions)))
+        energy, forces = jnp.mean(parts[0]), jnp.mean(parts[1])
+        return settings.energy_weight * energy + settings.force_weight * forces, (energy, forces)
+
+    def chunk(state: _State, data: _Data, share: Array, most: Array) -> tuple[_State, tuple[Array, Array]]:
+        n = len(data.frames.positions)
+        batch = min(settings.batch, n)
+        rate = settings.rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(share, 1.0)))
+
+        def body(_: Array, carry: tuple[_State, tuple[Array, Array]]) -> tuple[_State, tuple[Array, Array]]:
+            state, sums = carry
+            k_rows, k_sample = jax.random.split(jax.random.fold_in(key, state.count))
+            rows = jax.random.randint(k_rows, (batch,), 0, n)
+            gradient, parts = jax.grad(losses, has_aux=True)(state.parameters, data.take(rows), k_sample)
+            direction, moments = adam.update(gradient, state.moments)
+            parameters = jax.tree.map(lambda p, d: p - rate * d, state.parameters, direction)
+            keep = jnp.minimum(1 - 1 / settings.average, state.count / (state.count + 10)).astype(rate.dtype)
+            average = jax.tree.map(lambda a, p: keep * a + (1 - keep) * p, state.average, parameters)
+            sums = jax.tree.map(jnp.add, sums, parts)
+            return _State(parameters, average, moments, state.count + 1), sums
+
+        zero = jnp.zeros((), rate.dtype)
+        state, sums = jax.lax.fori_loop(0, most, body, (state, (zero, zero)))
+        return state, jax.tree.map(lambda s: s / most, sums)
+
+    def error(trained: Any, data: _Data) -> Array:
+        potential = eqx.combine(trained, fixed)
+
+        def one(entry: _Data) -> tuple[Array, Array]:
+            sample, frame = entry.samples, entry.frames
+            _, forces = potential.matched(sample, None)
+            real = (frame.numbers > 0)[:, None]
+            return jnp.sum(jnp.abs(forces - frame.forces) * real), 3 * jnp.sum(real)
+
+        sums, counts = jax.lax.map(one, data, batch_size=32)
+        return jnp.sum(sums) / jnp.sum(counts)
+
+    return jax.jit(chunk), jax.jit(error)
