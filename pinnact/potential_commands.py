@@ -16,7 +16,12 @@ from pinnact.potentials.choice import automatic
 from pinnact.storage import atomic, plain_data
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Potential energy surfaces of molecules.")
-MODELS = {"invariant": potentials.InvariantMLP, "kernel": potentials.KernelPotential}
+MODELS = {
+    "invariant": potentials.InvariantMLP,
+    "kernel": potentials.KernelPotential,
+    "linear": potentials.AtomicLinear,
+    "atomic": potentials.AtomicNetwork,
+}
 Data = Annotated[str, typer.Argument(help="npz, extended XYZ ..., or a shipped set such as potentials/ethanol.")]
 Fitted = Annotated[Path, typer.Argument(help="The folder that `potential fit` wrote.")]
 Where = Annotated[str | None, typer.Argument(help="A file whose first frame is the geometry, or potentials/NAME.")]

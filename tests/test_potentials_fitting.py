@@ -11,6 +11,7 @@ from toys import water
 
 import pinnact as pn
 from pinnact.potentials import (
+    AtomicNetwork,
     Configurations,
     Geometry,
     InvariantMLP,
@@ -21,6 +22,7 @@ from pinnact.potentials import (
     hessian,
     load,
 )
+from pinnact.potentials.choice import automatic
 from pinnact.precision import precision
 
 POTENTIAL, REST = water()
@@ -196,3 +198,23 @@ def test_other_atoms_than_the_models_are_refused(surface, data):
     mixed = Configurations([[8, 1], [1, 8]], np.ones((2, 2, 3)), np.zeros(2), np.zeros((2, 2, 3)))
     with pytest.raises(ValueError, match="frames of different molecules"):
         fit(mixed, InvariantMLP(width=4), steps=1)
+
+
+# -- the automatic choice ----------------------------------------------------------------------------------------------
+
+
+def test_the_model_is_chosen_by_atoms_and_frames(data):
+    many = Configurations([[8, 1, 1], [1, 8, 0]], np.ones((2, 3, 3)), np.zeros(2), np.zeros((2, 3, 3)))
+    cells = Configurations([8, 1], np.ones((2, 2, 3)), np.zeros(2), np.zeros((2, 2, 3)), cells=np.ones((2, 3, 3)))
+    long = Configurations(
+        [6] * 14, np.random.default_rng(0).normal(size=(250, 14, 3)), np.zeros(250), np.zeros((250, 14, 3))
+    )
+    for frames, kind, why in (
+        (data[0], InvariantMLP, "200 frames"),
+        (data[1], KernelPotential, "50 frames are fewer"),
+        (long, KernelPotential, "14 atoms"),
+        (many, AtomicNetwork, "many compositions"),
+        (cells, AtomicNetwork, "periodic"),
+    ):
+        recipe, reason = automatic(frames)
+        assert isinstance(recipe, kind) and why in reason

@@ -10,6 +10,7 @@ from pinnact.potentials.configurations import Geometry as Geometry
 from pinnact.potentials.dynamics import Trajectory as Trajectory
 from pinnact.potentials.dynamics import constant_energy as constant_energy
 from pinnact.potentials.dynamics import thermal_velocities as thermal_velocities
+from pinnact.potentials.elementnets import AtomicNetwork as AtomicNetwork
 from pinnact.potentials.evaluation import evaluate as evaluate
 from pinnact.potentials.evaluation import hessian as hessian
 from pinnact.potentials.fitting import fit as fit
@@ -18,6 +19,7 @@ from pinnact.potentials.jumps import Stretch as Stretch
 from pinnact.potentials.jumps import largest_jump as largest_jump
 from pinnact.potentials.jumps import stretch as stretch
 from pinnact.potentials.kernel import KernelPotential as KernelPotential
+from pinnact.potentials.leastsquares import AtomicLinear as AtomicLinear
 from pinnact.potentials.matching import Matching as Matching
 from pinnact.potentials.potential import AbstractPotential as AbstractPotential
 from pinnact.potentials.potential import Recipe as Recipe

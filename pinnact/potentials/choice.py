@@ -1,6 +1,7 @@
 """The automatic choice of a model: by the atoms and the number of frames."""
 
 from pinnact.potentials.configurations import Configurations
+from pinnact.potentials.elementnets import AtomicNetwork
 from pinnact.potentials.invariant import MOST_PERMUTATIONS, InvariantMLP
 from pinnact.potentials.kernel import KernelPotential
 from pinnact.potentials.potential import Recipe
@@ -11,12 +12,11 @@ MOST_ATOMS = 12  # above, all inverse distances at once overfit a thousand frame
 
 
 def automatic(train: Configurations) -> tuple[Recipe, str]:
-    """The recipe for frames of one molecule, and the reason in a few words.
-
-    Raises ValueError for frames of several molecules or in a cell.
-    """
-    if train.molecule is None or train.cells is not None:
-        raise ValueError(f"{train.name} is not of one free molecule; no model of this version learns that")
+    """The recipe for some frames, and the reason in a few words."""
+    if train.cells is not None:
+        return AtomicNetwork(), "networks of atoms' surroundings, since the frames are periodic"
+    if train.molecule is None:
+        return AtomicNetwork(), "networks of atoms' surroundings, since the frames are of many compositions"
     atoms = len(train.molecule)
     if len(train) < FEW_FRAMES:
         return KernelPotential(), f"a kernel, since {len(train)} frames are fewer than {FEW_FRAMES}"
