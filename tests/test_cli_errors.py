@@ -1,7 +1,7 @@
 """Bad input on the command line: exit code 2, one line that names what is wrong, nothing written."""
 
 import pytest
-from test_cli import DECAY, pinnact  # noqa: F401  (a fixture)
+from test_cli import DECAY
 
 HEAD = "import jax.numpy as jnp\nimport pinnact as pn\n"
 WALLS = "{'walls': pn.On(domain.boundary, lambda u: u)}"
@@ -16,7 +16,7 @@ def own(equation="u.xx", domain="pn.Interval(x=(0, 1))", conditions=WALLS, more=
 
 
 @pytest.fixture
-def refused(pinnact, tmp_path):  # noqa: F811
+def refused(pinnact, tmp_path):
     """Runs `pinnact solve` on bad input and returns its one line."""
 
     def run(*arguments, out="run"):
@@ -131,7 +131,7 @@ def test_a_folder_that_is_taken_or_impossible(refused, tmp_path):
     assert_match(refused("pde/heat", out="file"), "file can't be written")
 
 
-def test_an_empty_folder_is_no_other_run(pinnact, tmp_path):  # noqa: F811
+def test_an_empty_folder_is_no_other_run(pinnact, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "decay.py").write_text(DECAY)
     small = ("--width", 4, "--depth", 1, "--quiet")
@@ -139,13 +139,13 @@ def test_an_empty_folder_is_no_other_run(pinnact, tmp_path):  # noqa: F811
     assert "run holds another run" in pinnact("solve", "decay.py", "--steps", 1, "--out", "run", *small)[2]
 
 
-def test_wrong_commands(pinnact):  # noqa: F811
+def test_wrong_commands(pinnact):
     assert pinnact("slove")[0] == 2
     code, _, err = pinnact("solve")
     assert code == 2 and err.count("\n") == 1 and "problem" in err.lower()
 
 
-def test_a_file_that_defines_classes(pinnact, tmp_path):  # noqa: F811
+def test_a_file_that_defines_classes(pinnact, tmp_path):
     """Annotations of dataclasses, as Equinox modules are, are looked up in the module: it has to be registered."""
     text = (
         "from __future__ import annotations\nimport equinox as eqx\n"
