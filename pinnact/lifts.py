@@ -17,7 +17,7 @@ from pinnact.fields import Field
 from pinnact.operators import PointFunction
 from pinnact.prescribed import Prescribed, is_instant, misfits, prescribed, rough_starts
 from pinnact.problem import On, Problem
-from pinnact.propagators import propagator
+from pinnact.propagators import Propagated, propagator
 from pinnact.residuals import POINT, argument_names
 from pinnact.transfinite import lift_and_factor
 
@@ -27,12 +27,14 @@ class Ansatz:
     """How network outputs become the unknowns: `lift(point) + trial(outputs, point)`, all real outputs in a row.
 
     `built_in` names the conditions that hold exactly; `notes` says, a line each, what was built in and what was not.
+    `carry`, where there is one, makes the lift again along a field that is better known (None: the field is no use).
     """
 
     lift: PointFunction | None
     trial: Callable[[Array, Array], Array]
     built_in: tuple[str, ...]
     notes: tuple[str, ...]
+    carry: Callable[[PointFunction], PointFunction | None] | None = None
 
 
 def for_problem(problem: Problem, hard: bool = True) -> Ansatz:
@@ -88,6 +90,8 @@ def build(problem: Problem) -> Ansatz:
         notes.append(f"{condition}: a residual ({reason})")
     built_in = tuple(dict.fromkeys(p.condition for p in found))
     how = "built in (1024 waves), carried in time by the linear part of the equation" if carried else "built in exactly"
+    if carried and carried.carry:
+        how = "built in (1024 waves), its kink carried in time by the equation linearised along the field"
     notes = [f"{name}: {how}" for name in built_in] + notes
     if not found:
         return Ansatz(None, lambda outputs, point: outputs, (), tuple(notes))
@@ -100,10 +104,12 @@ def build(problem: Problem) -> Ansatz:
     def trial(outputs: Array, point: Array) -> Array:
         return outputs * jnp.stack([factor(point) for _, factor in parts])
 
-    return Ansatz(carried or lift, trial, built_in, tuple(notes))
+    if carried is None:
+        return Ansatz(lift, trial, built_in, tuple(notes))
+    return Ansatz(carried.lift, trial, built_in, tuple(notes), carried.carry)
 
 
-def _carried(problem: Problem, found: list[Prescribed]) -> PointFunction | None:
+def _carried(problem: Problem, found: list[Prescribed]) -> Propagated | None:
     """The lift that carries rough initial values by the linear part of the equation, where there is one."""
     starts = {p.output: p.data for p in found if is_instant(p, problem) and not p.rate}
     size = sum(unknown.size for unknown in problem.fields.values())

@@ -3,21 +3,25 @@
 On a periodic interval, a kink of the initial data can be built into no smooth network. The solution however keeps it,
 damped or dispersed by the linear part of the equation. So the lift `z` solves a linearised equation,
 
-    T z_t + sum_j A_j d_x^j z + Q z = 0,   z(x, 0) = u0(x),
+    T z_t + sum_j A_j d_x^j z + Q z = 0,
 
-and the network adds a smoother rest. Where waves are damped, a kink stays where it was and `Q` is taken there, at the
-seam: each wave has its own rate. Where waves travel, they cross all of the data and are refracted: `Q(x)` is taken at
-`u0(x)`, and the lift is a sum over the eigenfunctions of the self-adjoint operator that this makes.
+and the network adds a smoother rest. Where waves are damped, a kink stays where it was: `Q` is taken there, at the
+seam, `z` starts from all of `u0`, and each wave has its own rate. Where waves travel, they cross all of the field and
+are refracted: only the kink travels, `Q` is taken along the field, and the lift can be made again (`carry`) along a
+field that is better known (`pinnact.kinks`).
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+from scipy.signal import resample
 
 from pinnact.fields import Field, Frame
+from pinnact.kinks import Waves
 from pinnact.operators import Index, PointFunction
 from pinnact.problem import Problem
 
@@ -25,11 +29,18 @@ SAMPLES = 1024
 MOST_GROWTH = 3.0  # the largest exponent (growth rate times duration) that a lift may have
 WORST_CONDITION = 1e6  # of matrices of eigenvectors and of the time derivative's matrix
 Linear = dict[Index, np.ndarray]
-Evolution = Callable[[Array, Array], Array]  # from position and time, both from 0, to complex outputs (m,)
+Linearisation = Callable[[Array, Array], dict[Index, Array]]  # at outputs and a point: matrices (m, m) by index
 
 
-def propagator(problem: Problem, initial: list[PointFunction]) -> PointFunction | None:
-    """The lift of all real outputs, `point -> (m,)`, from initial values by output; None where there is no such lift.
+class Propagated(NamedTuple):
+    """A lift of all real outputs, `point -> (m,)`, and, where waves travel, how to make it again along a field."""
+
+    lift: PointFunction
+    carry: Callable[[PointFunction], PointFunction | None] | None = None
+
+
+def propagator(problem: Problem, initial: list[PointFunction]) -> Propagated | None:
+    """The lift that carries initial values, given by output; None where there is no such lift.
 
     Needs one space coordinate, periodic, and equations of first order in time whose linearisation has coefficients
     that depend on nothing but the outputs and does not grow by more than a factor of e^3.
@@ -41,18 +52,22 @@ def propagator(problem: Problem, initial: list[PointFunction]) -> PointFunction 
     start, end = domain.bounds[domain.time]
     grid = np.stack([np.linspace(low, high, SAMPLES, endpoint=False), np.full(SAMPLES, start)], axis=1)
     values = np.stack([np.asarray(jax.vmap(data)(jnp.asarray(grid))) for data in initial], axis=1)
+    at = _linearisation(problem)
+    linear = None if at is None else _constant(at, values, problem)
+    if at is None or linear is None:
+        return None
     spectrum = np.fft.fft(values, axis=0) / SAMPLES
     keep = np.max(np.abs(spectrum), axis=1) > 1e-15 * np.max(np.abs(spectrum))
     spectrum, waves = spectrum[keep], 2 * np.pi / (high - low) * np.fft.fftfreq(SAMPLES, 1 / SAMPLES)[keep]
-    linear = _linearised(problem, values)
-    if linear is None:
+    damped = _damped({index: matrices[0] for index, matrices in linear.items()}, waves, spectrum)
+    if damped is None:
         return None
-    evolved = _damped(linear, waves, spectrum)
-    if evolved and np.max(np.abs(evolved[0].real)) * (end - start) < 1 and _varies(linear):
-        evolved = _refracted(linear, waves, spectrum)
-    if evolved is None or np.max(evolved[0].real) * (end - start) > MOST_GROWTH:
+    rates, evolution = damped
+    if np.max(np.abs(rates.real)) * (end - start) < 1 and _varies(linear):
+        return _travelling(at, linear, values, problem)
+    if np.max(rates.real) * (end - start) > MOST_GROWTH:
         return None
-    return lambda point: evolved[1](point[0] - low, point[1] - start).real.astype(point.dtype)
+    return Propagated(lambda point: evolution(point[0] - low, point[1] - start).astype(point.dtype))
 
 
 def _varies(linear: Linear) -> bool:
@@ -61,49 +76,50 @@ def _varies(linear: Linear) -> bool:
     return bool(np.max(np.ptp(matrices, axis=0)) > 1e-10 * np.max(np.abs(matrices)))
 
 
-def _damped(linear: Linear, waves: np.ndarray, spectrum: np.ndarray) -> tuple[np.ndarray, Evolution] | None:
-    """Each wave with its own rates `S(k)`, the equation linearised at the seam: `sum_k exp(i k x + t S(k)) u0_k`."""
-    rates, vectors = np.linalg.eig(_symbols({index: matrices[0] for index, matrices in linear.items()}, waves))
+def _damped(
+    linear: Linear, waves: np.ndarray, spectrum: np.ndarray
+) -> tuple[np.ndarray, Callable[[Array, Array], Array]] | None:
+    """Each wave with its own rates `S(k)`: `sum_k exp(i k x + t S(k)) u0_k`, position and time from 0."""
+    rates, vectors = np.linalg.eig(_symbols(linear, waves))
     if np.max(np.linalg.cond(vectors)) > WORST_CONDITION:
         return None
     amplitudes = vectors * np.linalg.solve(vectors, spectrum[:, :, None]).transpose(0, 2, 1)
 
     def evolution(x: Array, t: Array) -> Array:
         phases = jnp.exp(1j * jnp.asarray(waves)[:, None] * x + jnp.asarray(rates) * t)
-        return jnp.einsum("kim,km->i", jnp.asarray(amplitudes), phases)
+        return jnp.einsum("kim,km->i", jnp.asarray(amplitudes), phases).real
 
     return rates, evolution
 
 
-def _refracted(linear: Linear, waves: np.ndarray, spectrum: np.ndarray) -> tuple[np.ndarray, Evolution] | None:
-    """Waves in the potential `Q(u0(x))`: for each direction `m` in which the fastest waves turn (the eigenvectors of
-    the highest derivative's matrix) `sum_n e_n(x) exp(t E_n) <e_n, u0>` over eigenfunctions of a self-adjoint operator.
-
-    Directions turn too fast against each other to couple, so only the diagonal of `Q` is kept, and of that the
-    imaginary part, which turns waves and does not grow; real parts act by their mean.
-    """
+def _travelling(at: Linearisation, linear: Linear, values: np.ndarray, problem: Problem) -> Propagated | None:
+    """The kink's waves in the potential `-T^-1 Q(h(x, t))`, first `h = u0`; derivatives act by their mean matrices."""
+    (low, high), (start, end) = problem.domain.bounds.values()
     mean = {index: np.mean(matrices, axis=0) for index, matrices in linear.items()}
-    time_part, highest = mean[(1,)], max(linear, key=lambda index: (set(index) <= {0}, len(index)))
-    _, directions = np.linalg.eig(np.linalg.solve(time_part, mean[highest]))
-    if np.linalg.cond(directions) > WORST_CONDITION:
+    time_part = mean[(1,)]
+    spectrum = np.abs(np.fft.rfft(values, axis=0))
+    count = 1 + np.flatnonzero(np.max(spectrum, axis=1) > 1e-15 * np.max(spectrum))[-1]
+    samples = values if 2 * count > SAMPLES else np.asarray(resample(values, 2 * int(count) - 2))
+    turning = mean | {(): np.zeros_like(time_part)}
+    rates, vectors = np.linalg.eig(_symbols(turning, 2 * np.pi / (high - low) * np.arange(count)))
+    if np.max(np.linalg.cond(vectors)) > WORST_CONDITION:
         return None
-    diagonal = lambda matrices: np.diagonal(np.linalg.solve(directions, matrices @ directions), axis1=1, axis2=2)
-    symbols = diagonal(_symbols(mean, waves))
-    potential = diagonal(np.linalg.solve(time_part, mean[()] - linear[()])).imag
-    coupling = np.fft.fft(potential, axis=0) / len(potential)
-    numbers = np.rint(waves / np.min(waves[waves > 0])).astype(int)
-    operators = np.moveaxis(coupling[numbers[:, None] - numbers], 2, 0)
-    operators = operators + np.stack([np.diag(symbol.imag) for symbol in symbols.T])
-    energies, modes = np.linalg.eigh(operators)
-    rates = np.mean(symbols.real, axis=0)[:, None] + 1j * energies
-    shares = np.einsum("mkn,km->mn", modes.conj(), np.linalg.solve(directions, spectrum.T).T)
+    point = jnp.array([low, start])
+    inverse = np.linalg.inv(time_part)
+    potential = jax.vmap(lambda h: -inverse @ at(h, point)[()])
+    waves = Waves(samples, high - low, end - start, rates, vectors, potential)
 
-    def evolution(x: Array, t: Array) -> Array:
-        shapes = jnp.einsum("k,mkn->mn", jnp.exp(1j * jnp.asarray(waves) * x), jnp.asarray(modes))
-        amplitudes = jnp.sum(shapes * jnp.exp(jnp.asarray(rates) * t) * jnp.asarray(shares), axis=1)
-        return jnp.asarray(directions) @ amplitudes
+    def function(lift: Callable[[Array, Array], Array] | None) -> PointFunction | None:
+        return lift and (lambda point: lift(point[0] - low, point[1] - start).astype(point.dtype))
 
-    return rates, evolution
+    def carry(field: PointFunction) -> PointFunction | None:
+        x, t = np.meshgrid(low + waves.positions, start + waves.times)
+        points = jnp.asarray(np.stack([x.ravel(), t.ravel()], axis=1))
+        known = jax.jit(lambda points: jax.lax.map(field, points, batch_size=SAMPLES))(points)
+        return function(waves.lift(np.asarray(known).reshape(*x.shape, -1)))
+
+    lift = function(waves.lift(waves.initial[None]))
+    return lift and Propagated(lift, carry)
 
 
 def _symbols(matrices: dict[Index, np.ndarray], waves: np.ndarray) -> np.ndarray:
@@ -114,23 +130,22 @@ def _symbols(matrices: dict[Index, np.ndarray], waves: np.ndarray) -> np.ndarray
     return -np.linalg.solve(matrices[(1,)], space)
 
 
-def _linearised(problem: Problem, bases: np.ndarray) -> Linear | None:
-    """The matrices `(n, m, m)` by index of the equations linearised at constant outputs, at each of `bases (n, m)`.
-
-    None unless the equations are of first order in time with coefficients that depend on nothing but the outputs.
-    """
+def _linearisation(problem: Problem) -> Linearisation | None:
+    """The matrices by index of the equations linearised at constant outputs; None unless they are of first order in
+    time and know all their coefficients and take no value at another point."""
     indices: set[Index] = set()
-    size = bases.shape[1]
     coefficients = problem.coefficient_functions()
-    for name in problem.equations:
-        record = problem.residuals_by_name[name].record
-        if set(problem.residuals_by_name[name].arguments) & set(problem.inferred) or record.probed:
-            return None
-        indices |= {i for unknown in problem.fields for i in record.indices.get(unknown, set())}
-    space_only = all(set(index) <= {0} for index in indices - {(1,)})
-    if not space_only or (1,) not in indices:
+    size = sum(unknown.size for unknown in problem.fields.values())
+    if any(residual.record.probed for residual in problem.residuals_by_name.values()):
         return None
-    order = sorted(indices)
+    for name in problem.equations:
+        residual = problem.residuals_by_name[name]
+        if set(residual.arguments) & set(problem.inferred):
+            return None
+        indices |= {i for unknown in problem.fields for i in residual.record.indices.get(unknown, set())}
+    if (1,) not in indices or not all(set(index) <= {0} for index in indices - {(1,)}):
+        return None
+    order = sorted(indices | {()})
 
     def rows(table: dict[Index, Array], point: Array) -> Array:
         fields, span = {}, 0
@@ -143,11 +158,12 @@ def _linearised(problem: Problem, bases: np.ndarray) -> Linear | None:
         return jnp.concatenate([problem.residuals_by_name[name](fields, point) for name in problem.equations])
 
     zero = {index: jnp.zeros(size) for index in order}
-    points = jnp.asarray(problem.domain.sample(5, seed=7))
+    return lambda outputs, point: jax.jacfwd(rows)(zero | {(): outputs}, point)
 
-    def at(base: Array, point: Array) -> dict[Index, Array]:
-        return jax.jacfwd(rows)(zero | ({(): base} if () in zero else {}), point)
 
+def _constant(at: Linearisation, bases: np.ndarray, problem: Problem) -> Linear | None:
+    """The matrices `(n, m, m)` at each of `bases (n, m)`; None where they depend on the point or don't fit."""
+    points, size = jnp.asarray(problem.domain.sample(5, seed=7)), bases.shape[1]
     matrices = jax.vmap(lambda p: jax.vmap(lambda b: at(b, p))(jnp.asarray(bases)))(points)
     found = {index: np.asarray(matrix) for index, matrix in matrices.items()}
     scale = max(np.max(np.abs(matrix)) for matrix in found.values())

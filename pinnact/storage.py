@@ -166,7 +166,7 @@ def save(
 ) -> None:
     """Write a solution; `values` are those at `check_points`."""
     buffer = io.BytesIO()
-    eqx.tree_serialise_leaves(buffer, model)
+    eqx.tree_serialise_leaves(buffer, (model, *system.along))
     payload = buffer.getvalue()
     header = {
         "format": FORMAT,
@@ -179,6 +179,7 @@ def save(
         "seed": summary.get("seed"),
         "precision": summary.get("precision", "float64"),
         "arrays": _arrays(model),
+        "along": len(system.along),
         "frequencies": plain_data([embedding.frequencies for embedding in _embeddings(model)]),
         "check": {name: plain_data(value) for name, value in values.items()},
         "summary": plain_data(summary),
@@ -275,12 +276,18 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
             raise ValueError(f"{path}: holds {len(header['arrays'])} arrays, the network needs {len(_arrays(model))}")
         if len(_embeddings(model)) != len(header["frequencies"]):
             raise ValueError(f"{path}: saved with another kind of network; give the same one")
-        model = _with_frequencies(eqx.tree_deserialise_leaves(io.BytesIO(payload), model), header["frequencies"])
+        models = eqx.tree_deserialise_leaves(io.BytesIO(payload), (model,) * (1 + header["along"]))
+        model, *along = (_with_frequencies(each, header["frequencies"]) for each in models)
+        system: System | None = System(problem, ansatz)
+        for each in along:
+            system = system and system.carried(each)
+    if system is None:
+        raise ValueError(f"{path}: its lift can't be made again; the problem's data differ")
     history = History(tuple(header["history"]["names"]))
     history.rows = header["history"]["rows"]
     values = {name: _numbers(header["check"][name], u.kind == "complex") for name, u in problem.fields.items()}
     check = check_points(problem), values
-    return Stored(System(problem, ansatz), model, history, header["summary"], network, check)
+    return Stored(system, model, history, header["summary"], network, check)
 
 
 def _numbers(data: Any, is_complex: bool) -> np.ndarray:

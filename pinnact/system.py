@@ -6,7 +6,7 @@ compiled functions, so that drawing new points compiles nothing anew.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -58,11 +58,21 @@ class Group:
 
 
 class System:
-    """The residuals of `problem` under `ansatz` as functions of a model and of batches of points."""
+    """The residuals of `problem` under `ansatz` as functions of a model and of batches of points.
 
-    def __init__(self, problem: Problem, ansatz: Ansatz, engine: Engine = forward) -> None:
-        self.problem, self.ansatz, self.engine = problem, ansatz, engine
+    `along` are the models that the lift was carried along, one after the other (`carried`); none before training.
+    """
+
+    def __init__(
+        self, problem: Problem, ansatz: Ansatz, engine: Engine = forward, along: tuple[Model, ...] = ()
+    ) -> None:
+        self.problem, self.ansatz, self.engine, self.along = problem, ansatz, engine, along
         self.spans = problem.spans
+
+    def carried(self, model: Model) -> "System | None":
+        """The system with its lift carried along the field of `model`; None where that is no use."""
+        lift = self.ansatz.carry and self.ansatz.carry(self._outputs(model))
+        return lift and System(self.problem, replace(self.ansatz, lift=lift), self.engine, (*self.along, model))
 
     @cached_property
     def groups(self) -> dict[str, Group]:
@@ -102,16 +112,21 @@ class System:
 
     def functions(self, model: Model) -> dict[str, PointFunction]:
         """The unknowns and coefficients of a model as functions of a point."""
-
-        def whole(point: Array) -> Array:
-            outputs = self.ansatz.trial(model.outputs(point), point)
-            return outputs if self.ansatz.lift is None else outputs + self.ansatz.lift(point)
-
+        whole = self._outputs(model)
         unknowns = {
             name: (lambda q, name=name: self.problem.fields[name].assemble(whole(q)[self.spans[name]]))
             for name in self.problem.fields
         }
         return unknowns | self._coefficients(model)
+
+    def _outputs(self, model: Model) -> PointFunction:
+        """All real outputs with what is built in, as a function of a point."""
+
+        def outputs(point: Array) -> Array:
+            network = self.ansatz.trial(model.outputs(point), point)
+            return network if self.ansatz.lift is None else network + self.ansatz.lift(point)
+
+        return outputs
 
     def lifted(self, points: Float[Array, "n d"]) -> Float[Array, "n m"] | None:
         """The lift of all real outputs at points, in slices that bound the memory; None without a lift."""

@@ -31,6 +31,7 @@ from pinnact.system import Batches, System
 from pinnact.weights import AbstractWeights, Fixed
 
 logger = logging.getLogger("pinnact")
+CARRIED_AT = 0.35  # the share of a run after which a lift is carried along what is known of the field by then
 CHUNK_SECONDS = 0.5  # how long the compiled loop runs between two looks at the clock
 
 
@@ -138,6 +139,7 @@ class Run:
     label: str
     step: int = 0
     stopped: str = ""
+    carried: bool = False
     history: History = field(init=False)
 
     def train(self) -> Solution:
@@ -312,9 +314,9 @@ class Run:
         return "stalled" if stalled else ""
 
     def _refresh(self, p: Array) -> bool:
-        """New points and weights where they are due; whether anything changed."""
+        """A new lift, new points and weights where they are due; whether anything changed."""
         model = self.to_model(p)
-        changed = False
+        changed = self._carry(model)
         if self.resampling.every and self.step % self.resampling.every == 0:
             batches = self.resampling.redraw(self.system, model, self.batches, 1000 * self.seed + self.step)
             changed = any(batches[name] is not self.batches[name] for name in batches)
@@ -323,6 +325,26 @@ class Run:
             self.loss_weights, self.batches = self.weights.update(self.system, model, self.batches, self.loss_weights)
             changed = True
         return changed
+
+    def _carry(self, model: Model) -> bool:
+        """Carry the lift along the field where that is due; whether it changed."""
+        if self.carried or self.precision != "float64" or self._share() < CARRIED_AT:
+            return False
+        self.carried, system = True, self.system.carried(model)
+        if system is None:
+            return False
+        self.system = system
+        self.batches = {
+            name: system.batch(system.groups[name], np.asarray(batch.points), _array(batch.normals))
+            for name, batch in self.batches.items()
+        }
+        self.lifted = system.lifted(self.where)
+        return True
+
+    def _share(self) -> float:
+        """How much of the run is over, from 0 to 1."""
+        steps = self.step / self.limits.steps if self.limits.steps else 0.0
+        return max(steps, (time.perf_counter() - self.started) / self.limits.budget if self.limits.budget else 0.0)
 
     def _values(self, p: Array) -> dict[str, np.ndarray]:
         return {name: np.asarray(value) for name, value in self.predict(p, self.where, self.lifted).items()}
@@ -333,6 +355,10 @@ class Run:
         seconds = time.perf_counter() - self.started
         self.history.append(self.step, seconds, float(loss), {k: float(v) for k, v in parts.items()}, error)
         self.line.update(self.step, seconds, float(loss), error, self.limits)
+
+
+def _array(values: Array | None) -> np.ndarray | None:
+    return None if values is None else np.asarray(values)
 
 
 def _unshared(state: Any) -> Any:

@@ -25,6 +25,7 @@ LEVELS = (
         "lifts",
         "prescribed",
         "transfinite",
+        "kinks",
         "propagators",
         "smoothness",
         "model",

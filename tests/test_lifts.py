@@ -11,7 +11,6 @@ import pytest
 import pinnact as pn
 from pinnact.lifts import build, for_problem
 from pinnact.precision import precision
-from pinnact.references import trigonometric_interpolant as interpolant
 
 LINE = pn.Interval(x=(-1, 2))
 SQUARE = pn.Rectangle(x=(0, 2), y=(-1, 1))
@@ -272,24 +271,6 @@ def test_a_kink_in_the_periodic_extension_stays_soft_unless_the_equation_carries
     assert ansatz.built_in == () and "the periodic extension of its data is not C^2" in ansatz.notes[0]
     carried = problem(RING, kinked, lambda u: u.t - u.xx)
     assert build(carried).built_in == ("start",) and worst(carried, build(carried))["start"] < 1e-3
-
-
-def test_waves_from_a_kink_are_refracted_by_the_data_that_they_cross():
-    """The cubic Schroedinger equation's lift solves the linear one with the potential 2 |h0|^2; both parts of h."""
-    domain = pn.Interval(x=(-4, 4), periodic=True) * pn.Time(t=(0, 1))
-    start = interpolant((-4, 4), 256, lambda x: 2 / np.cosh(x))
-    conditions = {"start": (domain.initial, lambda h, x: h - start(x))}
-    cubic = lambda h: 1j * h.t + 0.5 * h.xx + h * h.conj() * h
-    ansatz = build(problem(domain, conditions, cubic, unknowns={"h": complex}))
-    assert ansatz.built_in == ("start",)
-    lift = lambda x, t: ansatz.lift(jnp.stack([x, t])) @ jnp.array([1, 1j])
-    x, t = jnp.linspace(-4, 4, 41), jnp.linspace(0.1, 1, 41)
-    z = jax.vmap(lift)(x, t)
-    z_t, z_xx = jax.vmap(jax.jacfwd(lift, 1))(x, t), jax.vmap(jax.jacfwd(jax.jacfwd(lift)))(x, t)
-    potential = 2 * jax.vmap(start)(x) ** 2
-    assert jnp.max(jnp.abs(jax.vmap(lift)(x, 0 * t) - jax.vmap(start)(x))) < 1e-12
-    residual = jnp.abs(1j * z_t + 0.5 * z_xx + potential * z)  # what 256 waves can't hold of the product is the kink's
-    assert jnp.max(residual) < 2e-3 and jnp.max(jnp.abs(potential * z)) > 1 and jnp.max(jnp.abs(z.imag)) > 0.5
 
 
 def test_an_inferred_coefficient_in_a_condition_stays_soft():

@@ -17,6 +17,7 @@ from untrained import SMALL, untrained
 
 import pinnact as pn
 from pinnact.history import History
+from pinnact.references import trigonometric_interpolant
 from pinnact.solution import load
 
 
@@ -70,6 +71,19 @@ def test_every_recipe_is_rebuilt_from_the_header(name, tmp_path):
     assert again.network == recipe or name == "activations"  # modules with arrays don't compare to one truth value
     again.save(tmp_path / "b.eqx")
     assert (tmp_path / "a.eqx").read_bytes() == (tmp_path / "b.eqx").read_bytes()
+
+
+def test_a_lift_carried_along_the_trained_field_is_made_again(tmp_path):
+    domain = pn.Interval(x=(-5, 5), periodic=True) * pn.Time(t=(0, 0.2))
+    cubic = lambda h: 1j * h.t + 0.5 * h.xx + h * h.conj() * h
+    start = trigonometric_interpolant((-5, 5), 256, lambda x: 2 / np.cosh(x))
+    kinked = pn.On(domain.initial, lambda h, x: h - start(x))
+    problem = pn.Problem(domain, unknowns={"h": complex}, equations={"cubic": cubic}, conditions={"start": kinked})
+    solution = pn.solve(problem, pn.MLP(width=4, depth=1), steps=8, points=pn.Points(interior=64))
+    assert len(solution.system.along) == 1
+    solution.save(tmp_path / "solution.eqx")
+    points = np.random.default_rng(0).uniform([-5, 0], [5, 0.2], (300, 2))
+    np.testing.assert_allclose(load(tmp_path, problem)(points), solution(points), rtol=0, atol=1e-13)
 
 
 def test_the_header_can_be_read_without_the_library(solution, tmp_path):
