@@ -60,6 +60,7 @@ from pinnact.domains import Region as Region
 from pinnact.domains import Time as Time
 from pinnact.domains import read_mesh as read_mesh
 from pinnact.fields import Field as Field
+from pinnact.limits import minutes as minutes
 from pinnact.networks import MLP as MLP
 from pinnact.networks import Fourier as Fourier
 from pinnact.networks import ModifiedMLP as ModifiedMLP
@@ -85,7 +86,6 @@ from pinnact.smoothness import SmoothnessError as SmoothnessError
 from pinnact.smoothness import SmoothnessWarning as SmoothnessWarning
 from pinnact.solution import Solution as Solution
 from pinnact.solution import load as load
-from pinnact.training import minutes as minutes
 from pinnact.training import solve as solve
 from pinnact.weights import Causal as Causal
 from pinnact.weights import Fixed as Fixed

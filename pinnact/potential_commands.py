@@ -21,6 +21,7 @@ MODELS = {
     "kernel": potentials.KernelPotential,
     "linear": potentials.AtomicLinear,
     "atomic": potentials.AtomicNetwork,
+    "equivariant": potentials.EquivariantPotential,
 }
 Data = Annotated[str, typer.Argument(help="npz, extended XYZ ..., or a shipped set such as potentials/ethanol.")]
 Fitted = Annotated[Path, typer.Argument(help="The folder that `potential fit` wrote.")]
@@ -38,6 +39,7 @@ def fit(
     activation: Annotated[str | None, typer.Option(help="Name of the activation, e.g. silu, gelu, tanh.")] = None,
     budget: Annotated[float | None, typer.Option(help="Seconds of wall clock, 60 unless --steps is given.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of training.")] = None,
+    members: Annotated[int, typer.Option(help="Networks trained together; their spread tells uncertainties.")] = 1,
     by_block: Annotated[bool, typer.Option("--by-block", help="Split a trajectory by blocks, not at random.")] = False,
     units: Annotated[str | None, typer.Option(help="Units of the file, e.g. 'kcal/mol' or 'hartree, bohr'.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the weights.")] = 0,
@@ -55,17 +57,21 @@ def fit(
         if not hasattr(recipe, "activation"):
             raise ValueError(f"{type(recipe).__name__} ({reason}) has no activation; add --model invariant")
         recipe = replace(recipe, activation=chosen)  # type: ignore[type-var]
+    recipe = potentials.Ensemble(recipe, members) if members != 1 else recipe
     folder = free_folder(f"potential-{learn.name}") if out is None else out
     check_folder(folder)
     if not quiet:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         logging.getLogger("pinnact").setLevel(logging.INFO)
-        say(f"{learn!r}; {type(recipe).__name__}: {reason}")
+        say(f"{learn!r}; {getattr(recipe, 'name', type(recipe).__name__)}: {reason}")
     surface = potentials.fit(
         learn, recipe, budget=budget, steps=steps, seed=seed, allow_rough=allow_rough, progress=not quiet
     )
+    surface = surface.calibrated(check) if members != 1 else surface
     summary = surface.summary | {"reason": reason, "tested_on": len(check)} | surface.errors(check)
     surface.save(folder)
+    if surface.calibration is not None:
+        surface.calibration.plot().savefig(folder / "uncertainty.png", dpi=150)
     if len(surface.history):
         surface.history.write(folder / "history.csv")
     _write(folder / "summary.json", summary)
@@ -75,12 +81,11 @@ def fit(
 @app.command()
 def test(fitted: Fitted, data: Data, out: Out = None, units: Annotated[str | None, typer.Option()] = None) -> None:
     """Errors of a fitted surface on other frames; writes summary.json."""
-    surface = potentials.load(fitted)
+    surface = _opened(fitted, out)
     task = _task(data)
     frames = potentials.read(data, units=units) if task is None else task.data()[1]
     summary = surface.summary | {"tested_on": len(frames)} | surface.errors(frames)
     if out is not None:
-        check_folder(out)
         out.mkdir(parents=True, exist_ok=True)
         _write(out / "summary.json", summary)
     _report(summary, out)
@@ -89,13 +94,12 @@ def test(fitted: Fitted, data: Data, out: Out = None, units: Annotated[str | Non
 @app.command()
 def frequencies(fitted: Fitted, geometry: Where = None, out: Out = None) -> None:
     """Relax a geometry and print its harmonic wave numbers; with --out also normal modes as XYZ and a figure."""
-    surface = potentials.load(fitted)
+    surface = _opened(fitted, out)
     modes = surface.vibrations(surface.relax(_geometry(surface, geometry)))
     for number, wavenumber in enumerate(modes.wavenumbers, 1):
         print(f"{number:4d} {wavenumber:10.1f} 1/cm")
     print(f"zero-point energy {modes.zero_point:.4f} eV")
     if out is not None:
-        check_folder(out)
         out.mkdir(parents=True, exist_ok=True)
         found = {"wavenumbers": list(modes.wavenumbers), "zero_point_ev": modes.zero_point}
         _write(out / "summary.json", surface.summary | found | {"minimum": modes.geometry.positions})
@@ -116,10 +120,8 @@ def dynamics(
     out: Out = None,
 ) -> None:
     """Dynamics at constant energy from the relaxed geometry; prints the drift, writes trajectory.xyz and a figure."""
-    surface = potentials.load(fitted)
+    surface = _opened(fitted, out)
     start = surface.relax(_geometry(surface, geometry))
-    if out is not None:
-        check_folder(out)
     path = potentials.constant_energy(
         surface.potential, start, steps=steps, temperature=temperature, timestep=timestep, every=every, seed=seed
     )
@@ -135,6 +137,13 @@ def dynamics(
     if path.exploded:
         say(path.stopped or "the dynamics exploded", style="red")
         raise typer.Exit(3)
+
+
+def _opened(fitted: Path, out: Path | None) -> Surface:
+    """The fitted surface; a folder that can't take the results is refused before they are computed."""
+    if out is not None:
+        check_folder(out)
+    return potentials.load(fitted)
 
 
 def _task(name: str) -> Task | None:

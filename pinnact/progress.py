@@ -1,17 +1,10 @@
 """The live line of a run: step, loss, error, speed, time left."""
 
-from typing import Any, Protocol
-
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-
-class HasLimits(Protocol):
-    """The limits of a run."""
-
-    budget: float | None
-    steps: int | None
+from pinnact.limits import Limits
 
 
 class NoProgress:
@@ -22,7 +15,7 @@ class NoProgress:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def update(self, step: int, seconds: float, loss: float, error: float | None, limits: Any) -> None:
+    def update(self, step: int, seconds: float, loss: float, error: float | None, limits: Limits) -> None:
         """Nothing."""
 
 
@@ -46,7 +39,7 @@ class ProgressLine:
         elif self.text:
             self.console.print(Text(self.text), soft_wrap=True)
 
-    def update(self, step: int, seconds: float, loss: float, error: float | None, limits: HasLimits) -> None:
+    def update(self, step: int, seconds: float, loss: float, error: float | None, limits: Limits) -> None:
         """Show the state after `step` steps and `seconds` seconds."""
         steps, since = step - self.last[0], max(seconds - self.last[1], 1e-9)
         self.last = (step, seconds)

@@ -17,6 +17,7 @@ from jaxtyping import Array
 from pinnact.collocation import AbstractResampling, Points, ResidualAdaptive
 from pinnact.history import History
 from pinnact.lifts import for_problem
+from pinnact.limits import Limits
 from pinnact.model import Model, Networks, build_model, smoothness
 from pinnact.networks import MLP
 from pinnact.operators import ENGINES
@@ -33,29 +34,6 @@ from pinnact.weights import AbstractWeights, Fixed
 logger = logging.getLogger("pinnact")
 CARRIED_AT = 0.35  # the share of a run after which a lift is carried along what is known of the field by then
 CHUNK_SECONDS = 0.5  # how long the compiled loop runs between two looks at the clock
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When training stops: seconds of wall clock, steps, a loss small enough, steps without progress."""
-
-    budget: float | None = 60.0
-    steps: int | None = None
-    tolerance: float | None = None
-    patience: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.budget is None and self.steps is None:
-            raise ValueError("neither a budget nor steps: training would never end; give budget=60 or steps=1000")
-        for name in ("budget", "steps", "tolerance", "patience"):
-            value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name}={value!r}: it must be above 0 and finite")
-
-
-def minutes(value: float) -> float:
-    """Minutes as seconds, for `budget=pn.minutes(10)`."""
-    return 60.0 * value
 
 
 def solve(

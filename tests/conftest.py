@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from pathlib import Path
 
 import matplotlib
 
@@ -11,6 +12,9 @@ import jax
 import pytest
 
 from pinnact import cli
+from pinnact.potentials.reading import read
+
+ETHANOL = Path(__file__).parents[1] / "problems" / "potentials" / "ethanol_test.npz"
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -30,3 +34,15 @@ def pinnact(capsys, monkeypatch, tmp_path):
         return ended.value.code or 0, shown.out, shown.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ethanol():
+    """The 500 test frames of the shipped ethanol."""
+    return read(ETHANOL)
+
+
+@pytest.fixture
+def few(ethanol):
+    """Twelve of them."""
+    return ethanol[:12]

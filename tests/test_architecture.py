@@ -14,7 +14,7 @@ PACKAGE = ROOT / "pinnact"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "problems" not in path.relative_to(PACKAGE).parts)
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 LEVELS = (
-    ("activations", "operators", "sampling", "metrics", "precision", "references"),
+    ("activations", "operators", "sampling", "metrics", "precision", "references", "limits"),
     ("domains", "networks"),
     ("fields",),
     (

@@ -68,6 +68,11 @@ def test_vibrations_and_motion(pinnact, tmp_path):
         (("fit", "potentials/ammonia", "--activation", "relu", "--steps", "1"), "forces would jump"),
         (("fit", "potentials/ammonia", "--train", "5000"), "don't fit"),
         (("fit", "potentials/ammonia", "--budget", "0"), "budget=0"),
+        (("fit", "potentials/ammonia", "--members", "0"), "members=0: one has no spread"),
+        (
+            ("fit", "potentials/ammonia", "--model", "kernel", "--members", "3"),
+            "KernelPotential is solved, not trained",
+        ),
         (("fit", "broken.npz"), "broken.npz"),
         (("fit", "noforces.npz"), "forces"),
         (("test", "nowhere", "potentials/ammonia"), "nowhere holds no surface.npz"),
@@ -84,7 +89,16 @@ def test_bad_input_gets_one_line_and_writes_nothing(pinnact, tmp_path, arguments
     assert set(tmp_path.iterdir()) == before
 
 
+def test_several_members_tell_how_certain_they_are(pinnact, tmp_path):
+    assert pinnact(*FIT, "--model", "invariant", "--members", 2, "--steps", 2, "--out", "several")[0] == 0
+    summary = json.loads((tmp_path / "several" / "summary.json").read_text())
+    assert summary["model"] == "2 x InvariantMLP" and summary["calibration"]["factor"] > 0
+    assert (tmp_path / "several" / "uncertainty.png").stat().st_size > 1000
+
+
 def test_a_full_folder_other_atoms_and_a_damaged_surface(pinnact, fitted, tmp_path):
+    for command in (("test", "run", "potentials/ammonia"), ("frequencies", "run"), ("dynamics", "run")):
+        assert "run holds another run" in pinnact("potential", *command, "--out", "run")[2]
     assert "holds another run" in pinnact(*FIT, "--steps", 1, "--out", "run")[2]
     pair = Configurations(
         [1, 1], [[[0, 0, 0], [0, 0, 0.7 + 0.01 * k]] for k in range(9)], np.zeros(9), np.zeros((9, 2, 3))

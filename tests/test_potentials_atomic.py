@@ -14,7 +14,9 @@ from pinnact.potentials.bodyorder import BodyOrder
 from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.cutoffs import Radial
 from pinnact.potentials.elementnets import AtomicNetwork
+from pinnact.potentials.equivariant import EquivariantPotential
 from pinnact.potentials.fitting import fit
+from pinnact.potentials.invariant import InvariantMLP
 from pinnact.potentials.leastsquares import AtomicLinear
 from pinnact.potentials.neighbours import heights, images_within, neighbours
 from pinnact.potentials.potential import energy_and_forces, stress
@@ -57,9 +59,16 @@ def network():
     return recipe.begin(labelled(linear_potential(frames()), frames()), jax.random.key(0), 1.0)
 
 
-@pytest.fixture(scope="module", params=["linear", "network"])
+def messages(data, repulsion=None):
+    """Equivariant message passing with random weights."""
+    recipe = EquivariantPotential(width=6, rounds=2, radial=Radial(cutoff=3.0, count=4), repulsion=repulsion)
+    return recipe.begin(replace(data, energies=RNG.normal(size=len(data))), jax.random.key(0), 1.0)
+
+
+@pytest.fixture(scope="module", params=["linear", "network", "equivariant"])
 def potential(request, network):
-    return linear_potential(frames()) if request.param == "linear" else network.finished()
+    made = {"linear": lambda: linear_potential(frames()), "network": network.finished}
+    return made.get(request.param, lambda: messages(frames()))()
 
 
 evaluate = eqx.filter_jit(energy_and_forces)
@@ -123,9 +132,9 @@ def test_neighbours_in_a_cell_are_those_of_a_big_cluster():
         assert np.allclose(found, wanted[1:])  # all but the atom itself
 
 
-@pytest.fixture(scope="module")
-def crystal():
-    return linear_potential(frames(4, CELL))
+@pytest.fixture(scope="module", params=[linear_potential, messages])
+def crystal(request):
+    return request.param(frames(4, CELL), repulsion=ZBL(1.5))
 
 
 def test_a_doubled_cell_has_twice_the_energy(crystal):
@@ -184,7 +193,9 @@ def test_isolated_atoms_keep_their_energies():
 
 
 def test_a_network_is_the_same_function_trained_and_finished(network):
-    sample = eqx.filter_jit(lambda *given: network.sample(*given))(jnp.asarray(POSITIONS), jnp.asarray(NUMBERS), None)
+    sample = eqx.filter_jit(lambda *given: network.described(*given))(
+        jnp.asarray(POSITIONS), jnp.asarray(NUMBERS), None
+    )
     energy, forces = network.matched(sample, None)
     wanted = evaluate(network.finished(), jnp.asarray(POSITIONS), jnp.asarray(NUMBERS))
     mixed = replace(network, molecule=None)
@@ -194,17 +205,32 @@ def test_a_network_is_the_same_function_trained_and_finished(network):
     assert network.activation == silu
 
 
-def test_a_network_learns_frames_of_several_molecules():
-    truth = linear_potential(frames(), BodyOrder(Radial(cutoff=3.0, count=2), (2, 2), angular=1))
+SMALL = BodyOrder(Radial(cutoff=3.0, count=2), (2, 2), angular=1)
+RECIPES = {
+    "atomic": AtomicNetwork(width=16, spec=SMALL, features=16),
+    "equivariant": EquivariantPotential(width=12, rounds=2, radial=Radial(cutoff=3.0, count=6)),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_network_learns_frames_of_several_molecules(recipe):
+    truth = linear_potential(frames(), SMALL)
     data = frames(60)
     numbers, positions = data.numbers.copy(), data.positions.copy()
     numbers[::2, 4], positions[::2, 4] = 0, 0
     data = labelled(truth, replace(data, numbers=numbers, positions=positions))
-    recipe = AtomicNetwork(width=16, spec=BodyOrder(Radial(cutoff=3.0, count=2), (2, 2), angular=1), features=16)
-    surface = fit(data, recipe, steps=1500, precision="float64")
+    surface = fit(data, recipe, steps=800, precision="float64")
     scale = 1e3 * np.std(data.forces[data.numbers > 0])
-    assert surface.errors(data)["force_rmse_mev_per_angstrom"] < 0.1 * scale
+    assert surface.errors(data)["force_rmse_mev_per_angstrom"] < 0.2 * scale
     assert surface.molecule is None
+
+
+@pytest.mark.parametrize("recipe", [RECIPES["equivariant"], InvariantMLP(width=8)], ids=["equivariant", "invariant"])
+def test_large_energies_take_no_digits_of_training_in_float32(recipe):
+    data = labelled(linear_potential(frames(), SMALL), frames(20))
+    far = replace(data, energies=data.energies - 40_000)
+    one, other = (fit(d, recipe, steps=3).errors(d)["force_rmse_mev_per_angstrom"] for d in (data, far))
+    assert one == pytest.approx(other, rel=1e-5)
 
 
 def test_repulsion_is_coulomb_at_contact_and_ends_at_its_cutoff():
@@ -220,6 +246,7 @@ def test_repulsion_is_coulomb_at_contact_and_ends_at_its_cutoff():
     [
         (lambda: AtomicNetwork(width=0), "width=0"),
         (lambda: AtomicNetwork(softness=0), "softness"),
+        (lambda: EquivariantPotential(rounds=0), "rounds=0"),
         (lambda: AtomicLinear(penalties=()), "penalties"),
         (lambda: AtomicLinear(SPEC).begin(frames(1), jax.random.key(0), 1.0), "two or more"),
     ],

@@ -130,3 +130,9 @@ ETHANOL = Geometry(
         ]
     ),
 )
+
+
+def same(one, other, tolerance=1e-12):
+    """Two sets of configurations are equal."""
+    for name in ("numbers", "positions", "energies", "forces"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=tolerance, atol=tolerance)

@@ -4,6 +4,7 @@ One unit system everywhere: energies in eV, lengths in angstrom, forces in eV/an
 times in fs, wave numbers in 1/cm.
 """
 
+from pinnact.potentials.calculator import Doubtful as Doubtful
 from pinnact.potentials.calculator import ase_calculator as ase_calculator
 from pinnact.potentials.configurations import Configurations as Configurations
 from pinnact.potentials.configurations import Geometry as Geometry
@@ -11,6 +12,8 @@ from pinnact.potentials.dynamics import Trajectory as Trajectory
 from pinnact.potentials.dynamics import constant_energy as constant_energy
 from pinnact.potentials.dynamics import thermal_velocities as thermal_velocities
 from pinnact.potentials.elementnets import AtomicNetwork as AtomicNetwork
+from pinnact.potentials.ensemble import Ensemble as Ensemble
+from pinnact.potentials.equivariant import EquivariantPotential as EquivariantPotential
 from pinnact.potentials.evaluation import evaluate as evaluate
 from pinnact.potentials.evaluation import hessian as hessian
 from pinnact.potentials.fitting import fit as fit
@@ -30,5 +33,6 @@ from pinnact.potentials.relaxation import relax as relax
 from pinnact.potentials.surface import Surface as Surface
 from pinnact.potentials.surface import load as load
 from pinnact.potentials.tasks import Task as Task
+from pinnact.potentials.uncertainty import Calibration as Calibration
 from pinnact.potentials.vibrations import Vibrations as Vibrations
 from pinnact.potentials.vibrations import normal_modes as normal_modes

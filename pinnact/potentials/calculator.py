@@ -3,6 +3,7 @@
 ASE is an optional extra: it is imported when the first calculator is made.
 """
 
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -17,26 +18,36 @@ from numpy.typing import ArrayLike
 from pinnact.potentials.configurations import SYMBOLS, Geometry, symbols
 from pinnact.potentials.evaluation import in_float64
 from pinnact.potentials.potential import AbstractPotential
+from pinnact.potentials.uncertainty import spread
 from pinnact.precision import precision
 
 _SAME_PLACE = 0.01  # angstrom: two atoms so near are one mistake
 _VOIGT = np.array([0, 4, 8, 5, 2, 1])  # xx, yy, zz, yz, xz, xy of a flattened 3 x 3, ASE's order
 
 
+class Doubtful(UserWarning):
+    """A geometry at which an ensemble's members differ more than on any frame they were tested on."""
+
+
 def ase_calculator(
-    potential: AbstractPotential, molecule: ArrayLike | None = None, elements: Sequence[int] | None = None
+    potential: AbstractPotential,
+    molecule: ArrayLike | None = None,
+    elements: Sequence[int] | None = None,
+    doubt: tuple[float, float] | None = None,
 ) -> Any:
     """An `ase.calculators.calculator.Calculator` that gives `energy`, `free_energy`, `forces` and, periodic, `stress`.
 
     `molecule` are the atomic numbers, in order, of the one molecule that the potential is for; `elements` those that
     it knows. Energies in eV, forces in eV/angstrom, the stress `(1/V) dE/d epsilon` in eV/angstrom^3 in ASE's order
-    xx, yy, zz, yz, xz, xy. Compiled at the first call for each number of atoms.
+    xx, yy, zz, yz, xz, xy. Compiled at the first call for each number of atoms. With `doubt`, the factor and the limit
+    of an ensemble's calibration, results also have the `uncertainty` of each force component in eV/angstrom, and one
+    above the limit is said as a `Doubtful` warning.
 
     A calculation raises ValueError for other atoms than the molecule's, an element that isn't known, two atoms in one
     place, a cell that is periodic along some axes only, and an energy that isn't finite;
     ImportError without ASE.
     """
-    return _calculator_class()(potential, molecule, elements)
+    return _calculator_class()(potential, molecule, elements, doubt)
 
 
 @cache
@@ -52,11 +63,15 @@ def _calculator_class() -> type:
         implemented_properties = ["energy", "free_energy", "forces", "stress"]
 
         def __init__(
-            self, potential: AbstractPotential, molecule: ArrayLike | None, elements: Sequence[int] | None
+            self,
+            potential: AbstractPotential,
+            molecule: ArrayLike | None,
+            elements: Sequence[int] | None,
+            doubt: tuple[float, float] | None,
         ) -> None:
             super().__init__()
-            self.made_of = (potential, molecule, elements)
-            self.evaluate = Compiled(potential, molecule, elements)
+            self.made_of = (potential, molecule, elements, doubt)
+            self.evaluate, self.doubt = Compiled(potential, molecule, elements), doubt
 
         def check_state(self, atoms: Any, tol: float = 1e-15) -> list[str]:
             """What has changed, of that which counts here: a tenth of the time of ASE's own comparison."""
@@ -83,6 +98,16 @@ def _calculator_class() -> type:
             if "numbers" in system_changes:
                 self.evaluate.check(atoms.numbers)
             results = self.evaluate(atoms.positions, atoms.numbers, atoms.cell.array if periodic else None)
+            if self.doubt is not None:
+                factor, limit = self.doubt
+                results["uncertainty"] = factor * spread(self.made_of[0], Geometry.of(atoms))
+                if (largest := np.max(results["uncertainty"])) > limit:
+                    warnings.warn(
+                        f"a force is uncertain by {largest:.2g} eV/angstrom, more than on any frame of the calibration "
+                        f"({limit:.2g}): this geometry is outside what the surface knows; train on frames like it",
+                        Doubtful,
+                        stacklevel=2,
+                    )
             self.atoms, self.results = atoms.copy(), results  # not before: a failure must be found again when repeated
 
         def __reduce__(self) -> tuple[Any, ...]:

@@ -55,6 +55,15 @@ class ElementNetworks(AbstractPotential):
         """The energy in eV."""
         return self.finished()(positions, numbers, cell)
 
+    def constant(self, numbers: Int[Array, " a"]) -> Float[Array, ""]:
+        """The energies of the elements."""
+        shifts = jnp.asarray(self.shifts)
+        return jnp.sum(self.surroundings.kinds(numbers, shifts.dtype) @ shifts)
+
+    def bare(self) -> "ElementNetworks":
+        """Without the energies of the elements."""
+        return eqx.tree_at(lambda potential: potential.shifts, self, np.zeros_like(self.shifts))
+
     def finished(self) -> Atomic:
         """The same function, with the projection multiplied into the first layer."""
         first, *rest = self.layers
@@ -65,7 +74,7 @@ class ElementNetworks(AbstractPotential):
         layers = (Layer(weight, bias), *rest)
         return Atomic(self.surroundings, self.shifts, linear, layers, self.activation, self.repulsion)
 
-    def sample(
+    def described(
         self, positions: Float[Array, "a 3"], numbers: Int[Array, " a"], cell: Float[Array, "3 3"] | None
     ) -> Described:
         """What training needs of a frame: it costs far more than a step of training, and never changes."""
@@ -81,11 +90,11 @@ class ElementNetworks(AbstractPotential):
         energy, gradient = jax.value_and_grad(fixed)(positions)
         return Described(inputs, slopes, kinds, energy, -gradient)
 
-    def matched(self, sample: Described, key: PRNGKeyArray | None) -> tuple[Float[Array, ""], Float[Array, "a 3"]]:
+    def matched(self, description: Described, key: PRNGKeyArray | None) -> tuple[Float[Array, ""], Float[Array, "a 3"]]:
         """Energy and forces of a described frame."""
-        energy, pull = jax.value_and_grad(self._learnt)(sample.inputs, sample.kinds)
-        forces = -jnp.einsum("ad,and->n", pull, sample.derivatives).reshape(sample.forces.shape)
-        return sample.energy + energy, sample.forces + forces
+        energy, pull = jax.value_and_grad(self._learnt)(description.inputs, description.kinds)
+        forces = -jnp.einsum("ad,and->n", pull, description.derivatives).reshape(description.forces.shape)
+        return description.energy + energy, description.forces + forces
 
     def _learnt(self, inputs: Float[Array, "a d"], kinds: Float[Array, "a e"]) -> Float[Array, ""]:
         if self.molecule is None:

@@ -27,7 +27,7 @@ def prepared(potential: AbstractPotential, geometry: Geometry) -> Prepared:
 def evaluate(potential: AbstractPotential, geometry: Geometry) -> tuple[float, Float[np.ndarray, "a 3"]]:
     """The energy in eV and the forces `-dE/dx` in eV/angstrom."""
     with precision("float64"):
-        energy, forces = _evaluate(jnp.asarray(geometry.positions), *prepared(potential, geometry))
+        energy, forces = at(jnp.asarray(geometry.positions), *prepared(potential, geometry))
         return float(energy), np.asarray(forces)
 
 
@@ -42,12 +42,13 @@ def hessian(potential: AbstractPotential, geometry: Geometry) -> Float[np.ndarra
 
 
 @eqx.filter_jit
-def _evaluate(
+def at(
     positions: Float[Array, "a 3"],
     potential: AbstractPotential,
     numbers: Int[Array, " a"],
     cell: Float[Array, "3 3"] | None,
 ) -> tuple[Float[Array, ""], Float[Array, "a 3"]]:
+    """Energy and forces at positions, compiled: what `prepared` returns goes with them."""
     return energy_and_forces(potential, positions, numbers, cell)
 
 

@@ -1,12 +1,14 @@
 """`fit`: from configurations and a recipe to a surface."""
 
 import time
+from dataclasses import replace
 
 import equinox as eqx
 import jax
 import numpy as np
 
 from pinnact.history import History
+from pinnact.limits import Limits
 from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.matching import Matching, match
 from pinnact.potentials.potential import AbstractPotential, Recipe, is_trained
@@ -39,26 +41,22 @@ def fit(
     Raises SmoothnessError for an activation with a kink, whose forces would jump (`allow_rough=True` to see it), and
     ValueError for arguments that don't fit.
     """
-    if budget is None and steps is None:
-        budget = 60.0
-    for name, value in (("budget", budget), ("steps", steps)):
-        if value is not None and not value > 0:
-            raise ValueError(f"{name}={value}: it must be above 0")
+    limits = Limits(60.0 if budget is None and steps is None else budget, steps)
+    name = getattr(model, "name", type(model).__name__)
     if not 0 < validation < 1:
         raise ValueError(f"validation={validation} is no share of the frames; give one between 0 and 1")
     if model.smoothness < ORDER - 1 and not allow_rough:
         raise SmoothnessError(
-            f"{type(model).__name__} is C^{model.smoothness:.0f}: forces would jump and the Hessian be 0 almost "
+            f"{name} is C^{model.smoothness:.0f}: forces would jump and the Hessian be 0 almost "
             "everywhere; use tanh, gelu, silu, softplus ..., or pass allow_rough=True to watch it fail"
         )
     began = time.perf_counter()
     key = jax.random.key(seed)
-    name = type(model).__name__
     with precision_context("float64" if model.fitted else precision):
         if model.fitted:
-            potential, history, stopped = model.begin(train, key, budget or 60.0), History(()), "solved"
+            potential, history, stopped = model.begin(train, key, limits.budget or 60.0), History(()), "solved"
         else:
-            potential, history, stopped = _trained(train, model, budget, steps, validation, matching, key, progress)
+            potential, history, stopped = _trained(train, model, limits, validation, matching, key, progress)
     elements = tuple(train.elements)
     molecule = tuple(map(int, train.molecule)) if model.one_molecule and train.molecule is not None else None
     summary = {
@@ -84,8 +82,7 @@ def parameters(potential: AbstractPotential) -> int:
 def _trained(
     train: Configurations,
     model: Recipe,
-    budget: float | None,
-    steps: int | None,
+    limits: Limits,
     validation: float,
     matching: Matching | None,
     key: jax.Array,
@@ -97,9 +94,10 @@ def _trained(
         raise ValueError(f"{len(train)} frames are too few to train on and hold {held} out; give more frames")
     k_split, k_model, k_train = jax.random.split(key, 3)
     order = np.asarray(jax.random.permutation(k_split, len(train)))
-    potential = model.begin(train, k_model, budget or 60.0)
-    left = None if budget is None else max(1.0, budget - (time.perf_counter() - began))
+    potential = model.begin(train, k_model, limits.budget or 60.0)
+    if limits.budget is not None:
+        limits = replace(limits, budget=max(1.0, limits.budget - (time.perf_counter() - began)))
     return match(
         potential, train[order[held:]], train[order[:held]], matching or Matching(),
-        budget=left, steps=steps, key=k_train, progress=progress,
+        limits=limits, key=k_train, progress=progress,
     )  # fmt: skip

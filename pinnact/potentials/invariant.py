@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,6 +50,14 @@ class Invariant(AbstractPotential):
         """The energy by one permutation drawn at random: its mean over the draw is the symmetric energy."""
         chosen = jax.random.randint(key, (), 0, len(self.permutations))
         return self._energy(self._network(self._features(positions)[jnp.asarray(self.permutations)[chosen]]))
+
+    def constant(self, numbers: Int[Array, " a"]) -> Float[Array, ""]:
+        """The mean energy of the frames it was begun with."""
+        return jnp.asarray(self.shift)
+
+    def bare(self) -> "Invariant":
+        """Without that mean."""
+        return eqx.tree_at(lambda potential: potential.shift, self, np.zeros(()))
 
     def _features(self, positions: Float[Array, "a 3"]) -> Float[Array, " d"]:
         first, second = self.pairs

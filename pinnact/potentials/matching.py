@@ -8,7 +8,7 @@ with weights in (eV/atom)^-2 and (eV/angstrom)^-2.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,6 +19,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pinnact.history import History
+from pinnact.limits import Limits
 from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.potential import AbstractPotential, is_trained
 from pinnact.precision import precision
@@ -68,7 +69,7 @@ class _Data(NamedTuple):
     """Frames, and what the potential trains on instead of their positions."""
 
     frames: Frames
-    samples: Any
+    described: Any
 
     def take(self, rows: Int[Array, " b"]) -> "_Data":
         return jax.tree.map(lambda array: array[rows], self)
@@ -81,22 +82,13 @@ class _State(NamedTuple):
     count: Array
 
 
-@dataclass
-class Limits:
-    """When training stops: seconds of wall clock, or steps."""
-
-    budget: float | None
-    steps: int | None
-
-
 def match(
     potential: AbstractPotential,
     train: Configurations,
     validation: Configurations,
     settings: Matching,
     *,
-    budget: float | None,
-    steps: int | None,
+    limits: Limits,
     key: PRNGKeyArray,
     progress: bool,
 ) -> tuple[AbstractPotential, History, str]:
@@ -106,17 +98,18 @@ def match(
     precision to train in. Ctrl-C ends training with what was reached.
     """
     began = time.perf_counter()
-    frames, held_out = Frames.of(train), Frames.of(validation)
+    frames, held_out = (Frames.of(_without_constants(potential, data)) for data in (train, validation))
     float_ = frames.positions.dtype
     potential = jax.tree.map(lambda x: jnp.asarray(x, float_) if is_trained(x) else x, potential)
+    whole, potential = eqx.partition(potential, is_trained)[1], potential.bare()
     trained, fixed = eqx.partition(potential, is_trained)
     learnt, checked = (
-        _Data(some, _samples(potential, data, float_)) for some, data in ((frames, train), (held_out, validation))
+        _Data(some, _described(potential, data, float_)) for some, data in ((frames, train), (held_out, validation))
     )
     chunk, error = _compiled(fixed, settings, key)
     adam = optax.scale_by_adam()
     state = _State(trained, trained, adam.init(trained), jnp.zeros((), jnp.int32))
-    history, stopped, size, limits = History(("energy", "forces")), "", 1, Limits(budget, steps)
+    history, stopped, size, budget, steps = History(("energy", "forces")), "", 1, limits.budget, limits.steps
     best = (math.inf, trained)
     passed = lambda: time.perf_counter() - began
     with ProgressLine() if progress else NoProgress() as line:
@@ -149,15 +142,22 @@ def match(
                     stopped = "steps"
         except KeyboardInterrupt:
             stopped = "interrupted"
-    return eqx.combine(best[1], fixed).finished(), history, stopped
+    return eqx.combine(best[1], whole).finished(), history, stopped
 
 
-def _samples(potential: AbstractPotential, data: Configurations, dtype: np.dtype) -> Any:
+def _without_constants(potential: AbstractPotential, data: Configurations) -> Configurations:
+    """The frames with the energies that a bare potential is to learn."""
+    with precision("float64"):
+        constants = np.asarray(jax.vmap(potential.constant)(jnp.asarray(data.numbers)), float)
+    return replace(data, energies=data.energies - constants)
+
+
+def _described(potential: AbstractPotential, data: Configurations, dtype: np.dtype) -> Any:
     """What the potential trains on, one entry a frame: computed in float64, kept in `dtype`."""
 
     def one(frame: Frames) -> Any:
-        sample = potential.sample(frame.positions, frame.numbers, frame.cells)
-        return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else x, sample)
+        described = potential.described(frame.positions, frame.numbers, frame.cells)
+        return jax.tree.map(lambda x: x.astype(dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.int32), described)
 
     with precision("float64"):
         return jax.jit(lambda frames: jax.lax.map(one, frames))(Frames.of(data))
@@ -170,12 +170,13 @@ def _compiled(fixed: Any, settings: Matching, key: PRNGKeyArray) -> tuple[Callab
     def losses(trained: Any, data: _Data, key: PRNGKeyArray) -> tuple[Array, tuple[Array, Array]]:
         potential = eqx.combine(trained, fixed)
 
-        def one(frame: Frames, sample: Any, key: PRNGKeyArray) -> tuple[Array, Array]:
-            energy, forces = potential.matched(sample, key)
+        def one(frame: Frames, described: Any, key: PRNGKeyArray) -> tuple[Array, Array]:
+            energy, forces = potential.matched(described, key)  # of each member of a committee
             atoms = jnp.sum(frame.numbers > 0)
-            return ((energy - frame.energies) / atoms) ** 2, jnp.sum((forces - frame.forces) ** 2) / (3 * atoms)
+            squares = jnp.sum((forces - jnp.broadcast_to(frame.forces, forces.shape)) ** 2, axis=(-2, -1)) / (3 * atoms)
+            return jnp.mean(((energy - frame.energies) / atoms) ** 2), jnp.mean(squares)
 
-        parts = jax.vmap(one)(data.frames, data.samples, jax.random.split(key, len(data.frames.positions)))
+        parts = jax.vmap(one)(data.frames, data.described, jax.random.split(key, len(data.frames.positions)))
         energy, forces = jnp.mean(parts[0]), jnp.mean(parts[1])
         return settings.energy_weight * energy + settings.force_weight * forces, (energy, forces)
 
@@ -204,8 +205,8 @@ def _compiled(fixed: Any, settings: Matching, key: PRNGKeyArray) -> tuple[Callab
         potential = eqx.combine(trained, fixed)
 
         def one(entry: _Data) -> tuple[Array, Array]:
-            sample, frame = entry.samples, entry.frames
-            _, forces = potential.matched(sample, None)
+            frame = entry.frames
+            _, forces = potential.matched(entry.described, None)
             real = (frame.numbers > 0)[:, None]
             return jnp.sum(jnp.abs(forces - frame.forces) * real), 3 * jnp.sum(real)
 

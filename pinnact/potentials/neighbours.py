@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Real
 from numpy.typing import ArrayLike
 
 Images = tuple[int, int, int]
@@ -16,7 +16,7 @@ class Neighbours(NamedTuple):
     """Vectors (angstrom) from atom i to its j-th neighbour, the neighbours' atomic numbers, and which are real."""
 
     vectors: Float[Array, "i j 3"]
-    numbers: Int[Array, " j"]
+    numbers: Real[Array, " j"]
     present: Bool[Array, "i j"]
 
 
@@ -38,7 +38,7 @@ def images_within(cell: Float[ArrayLike, "3 3"], cutoff: float) -> Images:
 
 def neighbours(
     positions: Float[Array, "a 3"],
-    numbers: Int[Array, " a"],
+    numbers: Real[Array, " a"],
     cell: Float[Array, "3 3"] | None,
     cutoff: float,
     images: Images,

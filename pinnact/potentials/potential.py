@@ -4,6 +4,7 @@ A potential is `potential(positions, numbers, cell) -> energy`; forces are minus
 Energies in eV, positions `(a, 3)` in angstrom. Padding atoms have number 0 and take no part.
 """
 
+from abc import abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -17,11 +18,11 @@ from pinnact.potentials.configurations import Configurations
 class AbstractPotential(eqx.Module):
     """The energy of one arrangement of atoms."""
 
+    @abstractmethod
     def __call__(
         self, positions: Float[Array, "a 3"], numbers: Int[Array, " a"], cell: Float[Array, "3 3"] | None = None
     ) -> Float[Array, ""]:
         """The energy in eV."""
-        raise NotImplementedError
 
     def sampled(
         self,
@@ -33,7 +34,7 @@ class AbstractPotential(eqx.Module):
         """What training takes for the energy: itself, or where that is cheaper, a random part with the same mean."""
         return self(positions, numbers, cell)
 
-    def sample(
+    def described(
         self, positions: Float[Array, "a 3"], numbers: Int[Array, " a"], cell: Float[Array, "3 3"] | None
     ) -> Any:
         """What training needs of a frame, computed once before it starts: the frame itself, or what it is described by.
@@ -42,12 +43,20 @@ class AbstractPotential(eqx.Module):
         """
         return positions, numbers, cell
 
-    def matched(self, sample: Any, key: PRNGKeyArray | None) -> tuple[Float[Array, ""], Float[Array, "a 3"]]:
-        """Energy and forces of a `sample`: as training takes them (see `sampled`) with a key, exact without."""
-        positions, numbers, cell = sample
+    def matched(self, description: Any, key: PRNGKeyArray | None) -> tuple[Float[Array, ""], Float[Array, "a 3"]]:
+        """Energy and forces of a frame as `described`: with a key as training takes them (`sampled`), else exact."""
+        positions, numbers, cell = description
         energy_of = lambda p: self(p, numbers, cell) if key is None else self.sampled(p, numbers, cell, key)
         energy, gradient = jax.value_and_grad(energy_of)(positions)
         return energy, jnp.negative(gradient)
+
+    def constant(self, numbers: Int[Array, " a"]) -> Float[Array, ""]:
+        """The part of the energy in eV that the atomic numbers alone decide."""
+        return jnp.zeros(())
+
+    def bare(self) -> "AbstractPotential":
+        """The potential without its `constant`: in float32, thousands of eV would take the digits of training."""
+        return self
 
     def finished(self) -> "AbstractPotential":
         """The same function in the form that predicts, where it was trained in another."""

@@ -8,8 +8,8 @@ from jaxtyping import Array, Float, Int
 from scipy import optimize
 from scipy.sparse.linalg import LinearOperator, minres
 
+from pinnact.potentials import evaluation
 from pinnact.potentials.configurations import Geometry
-from pinnact.potentials.evaluation import prepared
 from pinnact.potentials.potential import AbstractPotential
 from pinnact.precision import precision
 
@@ -30,11 +30,11 @@ def relax(
     """
     shape = geometry.positions.shape
     with precision("float64"):
-        arguments = prepared(potential, geometry)
+        arguments = evaluation.prepared(potential, geometry)
 
         def energy(x: Float[np.ndarray, " n"]) -> tuple[float, Float[np.ndarray, " n"]]:
-            value, gradient = _value_and_gradient(jnp.asarray(x.reshape(shape)), *arguments)
-            return float(value), np.asarray(gradient).ravel()
+            value, forces = evaluation.at(jnp.asarray(x.reshape(shape)), *arguments)
+            return float(value), -np.asarray(forces).ravel()
 
         def product(x: Float[np.ndarray, " n"], v: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
             return np.asarray(
@@ -73,16 +73,6 @@ def relax(
             "steps, or use a potential with a smooth activation"
         )
     return Geometry(geometry.numbers, x.reshape(shape), geometry.cell)
-
-
-@eqx.filter_jit
-def _value_and_gradient(
-    positions: Float[Array, "a 3"],
-    potential: AbstractPotential,
-    numbers: Int[Array, " a"],
-    cell: Float[Array, "3 3"] | None,
-) -> tuple[Float[Array, ""], Float[Array, "a 3"]]:
-    return jax.value_and_grad(lambda p: potential(p, numbers, cell))(positions)
 
 
 @eqx.filter_jit

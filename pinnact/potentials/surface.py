@@ -4,7 +4,7 @@ Energies in eV, forces in eV/angstrom, errors in meV and meV/angstrom, wave numb
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pinnact.history import History
-from pinnact.potentials import calculator, relaxation, storage
+from pinnact.potentials import calculator, relaxation, storage, uncertainty
 from pinnact.potentials.configurations import Configurations, Geometry, symbols
 from pinnact.potentials.evaluation import evaluate, hessian, in_float64
 from pinnact.potentials.matching import Frames
@@ -59,9 +59,37 @@ class Surface:
         """The harmonic wave numbers in 1/cm of the minimum next to a geometry, without translations and rotations."""
         return self.vibrations(self.relax(geometry)).wavenumbers
 
+    def calibrated(self, data: Configurations) -> "Surface":
+        """The surface of an ensemble with its `calibration` on frames it was not trained on; ValueError for others."""
+        return replace(
+            self, summary=self.summary | {"calibration": asdict(uncertainty.calibrate(self.potential, data))}
+        )
+
+    @property
+    def calibration(self) -> uncertainty.Calibration | None:
+        """What `calibrated` found, None before it."""
+        found = self.summary.get("calibration")
+        lists = ("expected", "found")
+        return found and uncertainty.Calibration(**found | {name: tuple(found[name]) for name in lists})
+
+    def uncertainty(self, geometry: Any) -> Float[np.ndarray, "a 3"]:
+        """The root mean square error in eV/angstrom to expect of each force component: an ensemble's calibrated spread.
+
+        Raises ValueError for a surface that is no ensemble, or is not `calibrated` yet.
+        """
+        spread = uncertainty.spread(self.potential, self._known(geometry))
+        if self.calibration is None:
+            raise ValueError("the spread is not calibrated; take surface.calibrated(test) with frames not trained on")
+        return self.calibration.factor * spread
+
     def calculator(self) -> Any:
-        """An ASE calculator: molecular dynamics, relaxation, phonons as ASE users expect."""
-        return calculator.ase_calculator(self.potential, self.molecule, self.elements)
+        """An ASE calculator: molecular dynamics, relaxation, phonons as ASE users expect.
+
+        That of a `calibrated` ensemble warns (`Doubtful`) where a force is less certain than on any frame it was
+        calibrated on.
+        """
+        doubt = self.calibration and (self.calibration.factor, self.calibration.limit)
+        return calculator.ase_calculator(self.potential, self.molecule, self.elements, doubt)
 
     def predict(self, data: Configurations) -> tuple[Float[np.ndarray, " frames"], Float[np.ndarray, "frames a 3"]]:
         """Energies and forces of many frames."""

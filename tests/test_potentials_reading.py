@@ -1,39 +1,17 @@
-"""Reading, writing and checking configurations: every layout of a file says the same, every fault gets its line."""
+"""Reading and writing configurations: every layout of a file says the same, every fault gets its line."""
 
-import warnings
 from dataclasses import replace
-from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from toys import argon_crystal
+from conftest import ETHANOL
+from toys import same
 
-from pinnact.potentials import generation, units
-from pinnact.potentials.checks import check, force_slope
-from pinnact.potentials.configurations import Configurations, Geometry
-from pinnact.potentials.potential import energy_and_forces
+from pinnact.potentials import units
 from pinnact.potentials.reading import read, write_npz
 from pinnact.potentials.units import Units
-from pinnact.potentials.vibrations import normal_modes
 
-ETHANOL = Path(__file__).parents[1] / "problems" / "potentials" / "ethanol_test.npz"
 KCAL = units.KCAL_PER_MOL
-
-
-@pytest.fixture(scope="module")
-def ethanol():
-    return read(ETHANOL)
-
-
-@pytest.fixture
-def few(ethanol):
-    return ethanol[:12]
-
-
-def same(one, other, tolerance=1e-12):
-    for name in ("numbers", "positions", "energies", "forces"):
-        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=tolerance, atol=tolerance)
 
 
 # Units ----------------------------------------------------------------------------------------------------------------
@@ -261,174 +239,3 @@ def test_what_is_no_data_gets_one_line(tmp_path):
     slab = f'Lattice="9 0 0 0 9 0 0 0 9" pbc="T T F" {COLUMNS} energy=-1'
     with pytest.raises(ValueError, match="frame 0 is periodic in 2 of 3 directions"):
         read(xyz(tmp_path / "slab.xyz", [(slab, WATER)]))
-
-
-# Checks ---------------------------------------------------------------------------------------------------------------
-
-
-def test_good_data_is_not_suspected(ethanol):
-    assert check(ethanol) == []
-    slope, correlation = force_slope(ethanol)
-    assert abs(slope - 1) < 0.05 and correlation > 0.97
-
-
-@pytest.mark.parametrize("frames", [60, 500])
-def test_the_wrong_sign_is_found_in_any_order(ethanol, frames, tmp_path):
-    shuffled = ethanol[np.random.default_rng(0).permutation(500)[:frames]]
-    write_npz(tmp_path / "data.npz", replace(shuffled, forces=-shuffled.forces))
-    with pytest.raises(ValueError, match=r"forces have the wrong sign: .*; they are the gradient, give minus it"):
-        read(tmp_path / "data.npz")
-
-
-@pytest.mark.parametrize(
-    ("energy", "force", "line"),
-    [
-        (1 / KCAL, 1, "energies were in kcal/mol and forces in eV"),
-        (1, 1 / KCAL, "energies were in eV and forces in kcal/mol"),
-        (1, units.BOHR / units.HARTREE, "energies were in eV and forces in Hartree/bohr"),
-        (1, units.BOHR, "forces were per bohr and positions in angstrom"),
-    ],
-)
-def test_different_units_are_found(ethanol, energy, force, line):
-    mixed = replace(ethanol, energies=ethanol.energies * energy, forces=ethanol.forces * force)
-    with pytest.raises(ValueError, match=f"energies and forces don't fit: .* as if {line}"):
-        check(mixed)
-
-
-def test_frames_too_far_apart_say_nothing(ethanol):
-    """Forces that have nothing to do with the energies don't correlate with them, so nothing is claimed."""
-    rng = np.random.default_rng(0)
-    noise = replace(ethanol, forces=rng.normal(size=ethanol.forces.shape))
-    assert abs(force_slope(noise)[1]) < 0.5 and check(noise) == []
-    assert force_slope(ethanol[:3])[1] == 0 and check(ethanol[:3]) == []
-    still = ethanol[np.zeros(40, int)]
-    assert force_slope(still)[1] == 0
-
-
-@pytest.fixture(scope="module")
-def crystal():
-    """A walk of an argon crystal, atoms put back into the cell where they leave it."""
-    potential, geometry = argon_crystal()
-    rng = np.random.default_rng(0)
-    places = geometry.positions + np.cumsum(rng.normal(scale=0.03, size=(40, *geometry.positions.shape)), axis=0)
-    both = jax.jit(jax.vmap(lambda p: energy_and_forces(potential, p, geometry.numbers, geometry.cell)))
-    energies, forces = both(places)
-    wrapped = (places @ np.linalg.inv(geometry.cell)) % 1.0 @ geometry.cell
-    cells = np.broadcast_to(geometry.cell, (40, 3, 3))
-    return Configurations(geometry.numbers, wrapped, energies, forces, cells=cells)
-
-
-def test_a_crystal_that_is_wrapped_is_checked_too(crystal):
-    slope, correlation = force_slope(crystal)
-    assert abs(slope - 1) < 0.05 and correlation > 0.99
-    assert check(crystal) == []
-    with pytest.raises(ValueError, match="wrong sign"):
-        check(replace(crystal, forces=-crystal.forces))
-
-
-def test_two_atoms_in_one_place(ethanol, crystal):
-    places = ethanol.positions.copy()
-    places[4, 7] = places[4, 2] + 0.01
-    with pytest.raises(ValueError, match=r"atoms 2 and 7 of frame 4 are 0\.017 angstrom apart"):
-        check(replace(ethanol, positions=places))
-    places = crystal.positions.copy()
-    places[3, 9] = places[3, 5] + crystal.cells[3].T @ [1, 0, -1]  # its image in another cell
-    with pytest.raises(ValueError, match="atoms 5 and 9 of frame 3"):
-        check(replace(crystal, positions=places))
-
-
-def test_frames_that_are_there_twice_warn(few, tmp_path):
-    write_npz(tmp_path / "data.npz", few[[0, 1, 2, 1, 3, 0]])
-    with pytest.warns(UserWarning, match=r"data\.npz: 2 of 6 frames are there twice \(frame 3 is frame 1\)"):
-        read(tmp_path / "data.npz")
-
-
-def test_atoms_that_change_order(few):
-    turned = few.numbers.copy()
-    turned[5] = turned[5][::-1]
-    lines = check(replace(few, numbers=turned))
-    assert len(lines) == 1 and "frame 5 has the atoms of frame 0 in another order (atom 0 is H, not C)" in lines[0]
-
-
-def test_like_atoms_that_change_places(few):
-    """H of the methyl group for that of the hydroxyl group: the numbers are the same, the bonds are not."""
-    numbers, bonded = few.molecule, np.linalg.norm(few.positions[0, 2] - few.positions[0], axis=1) < 1.2
-    hydroxyl = int(np.flatnonzero((numbers == 1) & bonded)[0])
-    other = int(np.flatnonzero((numbers == 1) & ~bonded)[0])
-    places = few.positions.copy()
-    places[6][[hydroxyl, other]] = places[6][[other, hydroxyl]]
-    lines = check(replace(few, positions=places))
-    assert len(lines) == 1 and "in frame 6 H" in lines[0] and "change their order between frames" in lines[0]
-
-
-def test_a_proton_that_goes_over_is_no_change_of_order():
-    """O-H...O to O...H-O: the proton is bonded to the other oxygen, but both oxygens stayed where they were."""
-    way = np.linspace(1.0, 1.8, 9)
-    places = np.array([[[-1.43, 0, 0], [0, 0, 0], [x, 0, 0], [2.8, 0, 0], [4.23, 0, 0]] for x in way])
-    data = Configurations([6, 8, 1, 8, 6], places, np.zeros(9), np.zeros_like(places))
-    assert check(data) == []
-
-
-def test_configurations_of_a_single_frame_pass(ethanol):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert check(ethanol[3]) == []
-
-
-# Making data ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def argon():
-    """Three argon atoms on ASE's Lennard-Jones forces, away from rest."""
-    ase, lj = pytest.importorskip("ase"), pytest.importorskip("ase.calculators.lj")
-    atoms = ase.Atoms("Ar3", [[0, 0, 0], [3.9, 0, 0], [1.8, 3.5, 0.2]])
-    atoms.calc = lj.LennardJones(sigma=3.4, epsilon=0.0104, rc=30.0)
-    return atoms
-
-
-def test_dynamics_makes_frames_that_fit_their_forces(argon):
-    settings = {"temperature": 10.0, "frames": 40, "spacing": 20.0, "step": 2.0, "equilibration": 100.0}
-    data = generation.langevin(argon, seed=3, **settings)
-    again = generation.langevin(argon, seed=3, **settings)
-    np.testing.assert_array_equal(data.positions, again.positions)
-    assert data.numbers.tolist() == [[18] * 3] * 40
-    np.testing.assert_allclose(data.positions.mean(axis=1), 0, atol=1e-12)
-    slope, correlation = force_slope(data)
-    assert slope == pytest.approx(1, abs=0.05) and correlation > 0.99
-    bursts = generation.langevin(argon, burst=10, **(settings | {"equilibration": 0.0}))
-    start = argon.positions - argon.positions.mean(axis=0)
-    moved = np.linalg.norm(bursts.positions - start, axis=(1, 2))
-    assert np.all(moved[::10] < moved[9::10])  # each burst begins again where the first one did
-    same(generation.label(data, argon.calc), data, 1e-10)
-    assert len(generation.joined([data, bursts])) == 80
-
-
-def test_the_engine_s_hessian_and_rest(argon):
-    """Lennard-Jones atoms rest in an equilateral triangle at 2^(1/6) sigma; a breathing mode moves all three bonds.
-
-    Its force constant is that of one bond, k = 72 epsilon / (2^(1/3) sigma^2): omega^2 = 3 k / m.
-    """
-    rest = generation.stationary(argon)
-    np.testing.assert_allclose(rest.get_all_distances()[np.triu_indices(3, 1)], 2 ** (1 / 6) * 3.4, rtol=1e-2)
-    tight = generation.stationary(argon, force=1e-9)
-    waves = normal_modes(generation.hessian(tight), Geometry.of(tight)).wavenumbers
-    constant = 72 * 0.0104 / (2 ** (1 / 3) * 3.4**2)
-    assert waves[-1] == pytest.approx(units.WAVE_NUMBER * np.sqrt(3 * constant / units.masses(18)), rel=1e-3)
-    np.testing.assert_allclose(waves[:2], waves[-1] / np.sqrt(2), rtol=1e-3)
-    assert generation.inconsistency(argon) < 1e-6
-    with pytest.raises(RuntimeError, match="not relaxed to 1e-12 eV/angstrom after 1 steps"):
-        generation.stationary(argon, force=1e-12, steps=1)
-
-
-def test_quantum_engines_fit_their_forces():
-    pytest.importorskip("tblite")
-    pytest.importorskip("pyscf")
-    build = pytest.importorskip("ase.build")
-    for calculator in (generation.gfn2_xtb(), generation.pyscf("mp2", "sto-3g")):
-        atoms = build.molecule("H2")
-        atoms.positions[0, 2] += 0.05
-        atoms.calc = calculator
-        assert generation.inconsistency(atoms) < 1e-4
-    with pytest.raises(ValueError, match="method 'pbe' is unknown; choose one of hf, mp2, b3lyp"):
-        generation.pyscf("pbe")

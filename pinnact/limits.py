@@ -1,0 +1,27 @@
+"""When training stops."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When training stops: seconds of wall clock, steps, a loss small enough, steps without progress."""
+
+    budget: float | None = 60.0
+    steps: int | None = None
+    tolerance: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.budget is None and self.steps is None:
+            raise ValueError("neither a budget nor steps: training would never end; give budget=60 or steps=1000")
+        for name in ("budget", "steps", "tolerance", "patience"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name}={value!r}: it must be above 0 and finite")
+
+
+def minutes(value: float) -> float:
+    """Minutes as seconds, for `budget=pn.minutes(10)`."""
+    return 60.0 * value
