@@ -12,9 +12,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from pinnact.potentials.configurations import Geometry, symbols
 from pinnact.potentials.evaluation import prepared

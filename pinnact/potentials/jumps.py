@@ -10,8 +10,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
-from numpy.typing import ArrayLike
 
 from pinnact.potentials.configurations import Geometry
 from pinnact.potentials.evaluation import prepared

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from pinnact.potentials.configurations import Geometry, symbols
 from pinnact.potentials.mechanics import masses_of, rigid_motions
