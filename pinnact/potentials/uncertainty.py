@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from pinnact.potentials.configurations import Configurations, Geometry
 from pinnact.potentials.ensemble import Committee
@@ -41,6 +42,10 @@ class Calibration:
         ends = np.array([min(expected.min(), found.min()), max(expected.max(), found.max())]) * [0.8, 1.25]
         axes.loglog(ends, ends, "k--", lw=1, label="equal")
         axes.set(xlabel="expected force error (meV/Å)", ylabel="found force error (meV/Å)", xlim=ends, ylim=ends)
+        for axis in (axes.xaxis, axes.yaxis):  # 1, 2, 5, 10 ...: the logarithmic labels overlap within one decade
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_formatter(NullFormatter())
         axes.legend(frameon=False)
         return figure
 
