@@ -41,7 +41,7 @@ def kinked_part(values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
     bernoulli.append(integral - (integral.integ()(1.0) - integral.integ()(0.0)))
     waves = np.fft.rfftfreq(n, 1 / n)
     smooth, slow = np.exp(-((waves / SMOOTH_WAVES) ** 8)), np.exp(-((waves / KINKED_WAVES) ** 4))
-    window = np.arange(n // 16)
+    window = np.arange(max(8, n // 16))  # a polynomial of degree 6 takes 7
     for i, column in enumerate(values.T):
         first = Polynomial.fit(window / n, column[window], 6)
         last = Polynomial.fit((window - len(window)) / n, column[window - len(window)], 6)

@@ -260,6 +260,9 @@ class Run:
         left = [10**9]
         if self.limits.steps is not None:
             left.append(self.limits.steps - self.step)
+            carried = math.ceil(CARRIED_AT * self.limits.steps)
+            if self.step < carried:  # looked at then, however fast the machine is
+                left.append(carried - self.step)
         if stage.steps is not None:
             left.append(first + stage.steps - self.step)
         elif stage.share is not None and self.limits.steps is not None and not last:
@@ -313,7 +316,7 @@ class Run:
             return False
         self.system = system
         self.batches = {
-            name: system.batch(system.groups[name], np.asarray(batch.points), _array(batch.normals))
+            name: batch._replace(lift=system.batch(system.groups[name], np.asarray(batch.points)).lift)
             for name, batch in self.batches.items()
         }
         self.lifted = system.lifted(self.where)
@@ -333,10 +336,6 @@ class Run:
         seconds = time.perf_counter() - self.started
         self.history.append(self.step, seconds, float(loss), {k: float(v) for k, v in parts.items()}, error)
         self.line.update(self.step, seconds, float(loss), error, self.limits)
-
-
-def _array(values: Array | None) -> np.ndarray | None:
-    return None if values is None else np.asarray(values)
 
 
 def _unshared(state: Any) -> Any:
