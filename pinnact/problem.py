@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from pinnact.coefficients import Guess, check_guess
 from pinnact.domains import Domain, Region
 from pinnact.fields import Frame
+from pinnact.observations import Observation
 from pinnact.operators import PointFunction
 from pinnact.precision import precision
 from pinnact.residuals import POINT, Residual, Unknown, argument_names, by_name, fields_at, trace
@@ -39,14 +40,6 @@ class Integral:
     region: Region
     integrand: Callable[..., Any]
     equals: float = 0.0
-
-
-@dataclass(frozen=True)
-class Observation:
-    """Data: values `(n, ...)` of unknowns at `points (n, d)`, to be matched in the least-squares sense."""
-
-    points: np.ndarray
-    values: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,28 +227,8 @@ class Problem:
 
     def observe(self, points: Float[np.ndarray, "n d"], **values: Float[np.ndarray, "n *m"]) -> "Problem":
         """The same problem with data: `values` of unknowns at `points`, matched in the least-squares sense."""
-        points = np.asarray(points, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] != self.domain.dimension or len(points) == 0:
-            raise ValueError(
-                f"observe: points of shape {points.shape}; give (n, {self.domain.dimension}) with columns "
-                f"{', '.join(self.domain.coordinates)}"
-            )
-        if not np.all(np.isfinite(points)):
-            raise ValueError("observe: a point is not finite; drop such rows")
-        if not values:
-            raise ValueError("observe: no values; give them by unknown, as in observe(points, u=speeds)")
-        checked = {}
-        for name, value in values.items():
-            if name not in self.fields:
-                raise ValueError(f"observe({name}=...): no such unknown; the unknowns are {', '.join(self.fields)}")
-            unknown = self.fields[name]
-            shape = (len(points), unknown.size) if unknown.kind == "vector" else (len(points),)
-            checked[name] = np.asarray(value) + (0j if unknown.kind == "complex" else 0)
-            if np.iscomplexobj(checked[name]) and unknown.kind != "complex":
-                raise ValueError(f"observe: {name} has complex values; give real ones, or declare {name} as complex")
-            if checked[name].shape != shape or not np.all(np.isfinite(checked[name])):
-                raise ValueError(f"observe: {name} of shape {checked[name].shape}; give finite values of shape {shape}")
-        return replace(self, observations=(*self.observations, Observation(points, checked)))
+        data = Observation.of(self.domain, self.fields, points, values)
+        return replace(self, observations=(*self.observations, data))
 
     def residuals(
         self, exact: Mapping[str, Callable[..., Any]] | Callable[..., Any], n: int = 256, seed: int = 0

@@ -20,6 +20,7 @@ LEVELS = (
     (
         "residuals",
         "coefficients",
+        "observations",
         "problem",
         "compatibility",
         "lifts",

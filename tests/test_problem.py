@@ -94,6 +94,7 @@ WRONG = [
     (lambda: problem().observe(np.zeros((3, 2)), u=np.zeros(3)), r"observe: points of shape \(3, 2\); give \(n, 1\)"),
     (lambda: problem().observe(np.zeros((0, 1)), u=np.zeros(0)), r"observe: points of shape \(0, 1\)"),
     (lambda: problem().observe(np.full((1, 1), np.nan), u=[0.0]), "a point is not finite; drop such rows"),
+    (lambda: problem().observe([[0.5], [2.0]], u=[0.0, 0.0]), r"x=2 lies outside x=\(0, 1\).*\(1 of 2 points\); drop"),
     (lambda: problem().observe(np.zeros((3, 1))), "observe: no values; give them by unknown"),
     (lambda: problem().observe(np.zeros((3, 1)), v=np.zeros(3)), r"observe\(v=...\): no such unknown"),
     (lambda: problem().observe(np.zeros((3, 1)), u=np.zeros(2)), r"observe: u of shape \(2,\); give.*\(3,\)"),
