@@ -7,6 +7,7 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -187,8 +188,9 @@ assert not late, late
 
 def test_importing_the_library_changes_nothing(tmp_path_factory):
     """No configuration of JAX, no output, no file; the extras load when they are used."""
-    home, fonts = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("fonts")  # matplotlib keeps a list of fonts
-    own = {"HOME": str(home), "MPLCONFIGDIR": str(fonts), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    home = tmp_path_factory.mktemp("home")
+    fonts = matplotlib.get_cachedir()  # where its list of fonts is already: making one takes seconds and says so
+    own = {"HOME": str(home), "MPLCONFIGDIR": fonts, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", SILENT_IMPORT],
         cwd=home,

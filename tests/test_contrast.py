@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "contrast.py"
 
 
+@pytest.mark.slow
 def test_relu_is_refused_then_trained_without_seeing_its_second_derivatives(tmp_path, monkeypatch, capsys):
     spec = importlib.util.spec_from_file_location("contrast", SCRIPT)
     contrast = importlib.util.module_from_spec(spec)

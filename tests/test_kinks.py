@@ -68,6 +68,7 @@ def test_waves_that_grow_out_of_bounds_are_refused():
     assert refused == [False, True, True, True]
 
 
+@pytest.mark.slow
 def test_carried_along_the_solution_the_lift_leaves_a_smooth_rest():
     """Cubic Schroedinger: of 51 to 100 waves a period the rest falls by ten times, to what is quadratic in the kink."""
     domain = pn.Interval(x=(-5, 5), periodic=True) * pn.Time(t=(0, 1.5))

@@ -80,7 +80,7 @@ def test_a_calculator_warns_outside_what_was_seen(surface, ethanol):
     atoms_of = pytest.importorskip("ase").Atoms
     atoms = atoms_of(numbers=ethanol.numbers[350], positions=ethanol.positions[350], calculator=surface.calculator())
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", Doubtful)
         atoms.get_forces()
     known = surface.uncertainty(ethanol.geometry(350))
     np.testing.assert_allclose(atoms.calc.results["uncertainty"], known, rtol=1e-9)

@@ -73,6 +73,7 @@ def test_every_recipe_is_rebuilt_from_the_header(name, tmp_path):
     assert (tmp_path / "a.eqx").read_bytes() == (tmp_path / "b.eqx").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_lift_carried_along_the_trained_field_is_made_again(tmp_path):
     domain = pn.Interval(x=(-5, 5), periodic=True) * pn.Time(t=(0, 0.2))
     cubic = lambda h: 1j * h.t + 0.5 * h.xx + h * h.conj() * h
