@@ -380,7 +380,8 @@ def get(name: str) -> AbstractActivation:
     try:
         found = _read(ast.parse(name.strip(), mode="eval").body)
     except (SyntaxError, TypeError, ValueError) as error:
-        raise ValueError(f"{name!r} names no activation: {error}") from error
+        said = str(error) if name.isidentifier() else f"{name!r} names no activation: {error}"
+        raise ValueError(said) from error
     if not isinstance(found, AbstractActivation):
         raise ValueError(f"{name!r} is a value and no activation; write a name such as 'tanh' or 'relu_power(3)'")
     return found
@@ -391,8 +392,8 @@ def _read(node: ast.expr) -> Any:
     if not isinstance(word, ast.Name):
         return ast.literal_eval(node)  # numbers, texts and tuples
     if word.id not in _catalogue():
-        close = " or ".join(difflib.get_close_matches(word.id.lower(), _catalogue())) or "something else"
-        raise ValueError(f"{word.id!r} is unknown, did you mean {close}? pinnact.activations.names() lists all")
+        close = " or ".join(difflib.get_close_matches(word.id.lower(), _catalogue())) or "one of the others"
+        raise ValueError(f"{word.id!r} is no activation, did you mean {close}? pinnact.activations.names() lists all")
     entry = _catalogue()[word.id]
     if isinstance(node, ast.Call):
         return entry(*map(_read, node.args), **{str(option.arg): _read(option.value) for option in node.keywords})

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from pinnact import activations, coefficients, library, networks, potential_comm
 from pinnact.console import check_folder, free_folder, say
 from pinnact.doctor import examine
 from pinnact.problem import Problem
+from pinnact.smoothness import SmoothnessError
 from pinnact.training import solve as solve_problem
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -26,8 +28,16 @@ EXIT_FAILED, EXIT_USAGE, EXIT_NOT_FINITE, EXIT_INTERRUPTED = 1, 2, 3, 130
 USAGE_ERROR: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"pinnact {sys.modules['pinnact'].__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def pinnact() -> None:
+def pinnact(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
     """Physics-informed neural networks whose equations read as on paper."""
 
 
@@ -45,7 +55,9 @@ def solve(
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
     float32: Annotated[bool, typer.Option("--float32", help="Single precision.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="An argument of the problem, NAME=VALUE.")] = None,
-    infer: Annotated[list[str] | None, typer.Option(help="An unknown coefficient and its guess, NAME=VALUE.")] = None,
+    infer: Annotated[
+        list[str] | None, typer.Option(help="Unknown: NAME=GUESS, NAME=positive:GUESS, NAME=network.")
+    ] = None,
     observe: Annotated[Path | None, typer.Option(help="CSV of data; columns are coordinates and unknowns.")] = None,
     engine: Annotated[
         str, typer.Option(help="Engine of derivatives: forward, or jax.hessian as reference.")
@@ -79,11 +91,13 @@ def solve(
         precision="float32" if float32 else "float64", allow_rough=allow_rough, device=_device(device),
         progress=not quiet,
     )  # fmt: skip
+    solution.summary["command"] = shlex.join(["pinnact", *sys.argv[1:]])
     solution.write(folder)
     if not quiet:
         _report(solution.summary, folder)
     if solution.summary["stopped"] == "not finite":
-        say(f"training ended without a finite solution; the last good state is in {folder}", style="red")
+        kept = "the last good state" if solution.summary["steps"] else "the untrained network"
+        say(f"training ended without a finite solution; {kept} is in {folder}", style="red")
         raise typer.Exit(EXIT_NOT_FINITE)
     if solution.summary["stopped"] == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -91,7 +105,7 @@ def solve(
 
 @app.command()
 def problems() -> None:
-    """List the problems that `pinnact solve` finds by name."""
+    """List what `pinnact solve` (pde/...) and `pinnact potential fit` (potentials/...) find by name."""
     for name in library.names():
         print(name)
 
@@ -103,7 +117,7 @@ def doctor() -> None:
     rows = [*found.items(), *(("device", line) for line in devices)]
     rows += [(check.name, f"{'ok' if check.holds else 'WRONG'}: {check.seen}") for check in checks]
     for name, seen in rows:
-        print(f"{name:<34}{seen}")
+        print(f"{name:<38}{seen}")
     if not all(check.holds for check in checks):
         say("this installation computes wrong numbers: install another version of jax (not 0.10.2)", style="red")
         raise typer.Exit(EXIT_FAILED)
@@ -192,7 +206,8 @@ def _row(where: str, header: list[str], row: list[str]) -> list[float]:
     numbers = [_number(cell.strip()) for cell in row]
     for cell, number in zip(row, numbers):
         if isinstance(number, bool | str) or not np.isfinite(number):
-            raise ValueError(f"{where}: {cell.strip()!r} is no finite number")
+            hint = "; separate columns by commas" if ";" in cell or "\t" in cell else ""
+            raise ValueError(f"{where}: {cell.strip()!r} is no finite number{hint}")
     return numbers
 
 
@@ -208,8 +223,9 @@ def _device(name: str | None) -> Any:
 
 def _report(summary: dict[str, Any], folder: Path) -> None:
     error = summary["relative_l2"]
-    said = ", ".join(f"{name} {value:.2e}" for name, value in error.items()) if error else "no reference"
-    say(f"relative L2 error: {said}; {summary['steps']} steps in {summary['seconds']:.1f} s "
+    shown = {name: "not finite" if value is None else f"{value:.2e}" for name, value in (error or {}).items()}
+    said = "relative L2 error: " + ", ".join(f"{name} {value}" for name, value in shown.items())
+    say(f"{said if shown else 'no reference to compare with'}; {summary['steps']} steps in {summary['seconds']:.1f} s "
          f"({summary['stopped']}); written to {folder}")  # fmt: skip
     for name, value in (summary["unknowns"] or {}).items():
         say(f"{name} = {value}")
@@ -229,6 +245,8 @@ def main() -> None:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except USAGE_ERROR as error:
         _fail(error.format_message(), EXIT_USAGE)
+    except SmoothnessError as error:
+        _fail(str(error).replace("allow_rough=True", "allow_rough=True (--allow-rough)"), EXIT_USAGE)
     except (ValueError, ImportError, FileNotFoundError) as error:
         _fail(error, EXIT_USAGE)
     except (MemoryError, jax.errors.JaxRuntimeError) as error:

@@ -62,6 +62,9 @@ class Bounded(eqx.Module):
         return self.low + (self.high - self.low) * jax.nn.sigmoid(self.raw)
 
 
+CONSTANTS = (Free, Positive, Bounded)
+
+
 class NetworkCoefficient(eqx.Module):
     """A network as an unknown coefficient field: its first output, made positive by `exp` on request."""
 

@@ -78,6 +78,30 @@ class Cut:
         image[self.inside] = values
         return image
 
+    def draw(self, axes: Axes, values: Float[np.ndarray, " k"], **style: Any) -> ScalarMappable:
+        """The image."""
+        return axes.pcolormesh(*self.ticks, self.fill(values), shading="nearest", rasterized=True, **style)
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """The points of a cloud in the plane, each drawn as a dot: nothing is known between them."""
+
+    axes: tuple[str, str]
+    points: Float[np.ndarray, "k 2"]
+    title: str = ""
+
+    @staticmethod
+    def of(cloud: PointCloud) -> "Scattered":
+        """All points of a cloud, those of its boundary too."""
+        x, y = cloud.coordinates
+        return Scattered((x, y), np.concatenate([cloud.points, *(part.points for part in cloud.parts.values())]))
+
+    def draw(self, axes: Axes, values: Float[np.ndarray, " k"], **style: Any) -> ScalarMappable:
+        """The dots, smaller where there are many."""
+        size = np.clip(4000 / len(self.points), 1.0, 25.0)
+        return axes.scatter(*self.points.T, c=values, s=size, linewidths=0, rasterized=True, **style)
+
 
 def is_cloud(domain: Domain) -> bool:
     """Whether a domain is known at scattered points only."""
@@ -97,10 +121,18 @@ def colours(values: Sequence[np.ndarray], log: bool) -> tuple[Normalize, str]:
     return Normalize(low, high), "viridis"
 
 
-def colour_map(axes: Axes, cut: Cut, values: np.ndarray, norm: Normalize, colours: str, equal: bool) -> ScalarMappable:
-    """Draw an image of a cut; returns what a colour bar needs."""
-    image = cut.fill(np.maximum(values, norm.vmin or 0.0) if isinstance(norm, LogNorm) else values)
-    drawn = axes.pcolormesh(*cut.ticks, image, norm=norm, cmap=colours, shading="nearest", rasterized=True)
+def similar(domain: Domain, axes: tuple[str, str]) -> bool:
+    """Whether two coordinates of space are drawn with equal units: not where one side is far longer."""
+    first, second = (np.ptp(domain.bounds[name]) for name in axes)
+    return domain.time not in axes and 0.4 < first / second < 2.5
+
+
+def colour_map(
+    axes: Axes, cut: Cut | Scattered, values: np.ndarray, norm: Normalize, colours: str, equal: bool
+) -> ScalarMappable:
+    """Draw the values at a cut's points; returns what a colour bar needs."""
+    shown = np.maximum(values, norm.vmin or 0.0) if isinstance(norm, LogNorm) else values
+    drawn = cut.draw(axes, shown, norm=norm, cmap=colours)
     name_axes(axes, *cut.axes, equal)
     if cut.title:
         axes.set_title(cut.title, fontsize=8)
@@ -155,5 +187,19 @@ def history(axes: Axes, history: History) -> None:
     if len(history) > 1 and 0 < 20 * seconds[0] < seconds[-1]:
         axes.set_xscale("log")
     axes.grid(alpha=0.3, linewidth=0.5)
+    _inferred(axes, history, seconds)
     if axes.lines:
         axes.legend(fontsize=7, loc="lower left", framealpha=0.8, edgecolor="none", ncols=1 + len(axes.lines) // 5)
+
+
+def _inferred(axes: Axes, history: History, seconds: np.ndarray) -> None:
+    """The inferred numbers over their last values, on an axis of their own to the right."""
+    beside = axes.twinx() if history.inferred else axes
+    for number, name in enumerate(history.inferred):
+        values = np.array(history.column(name))
+        style = {"color": f"C{number + 5}", "linestyle": ":", "linewidth": 1.5}
+        beside.plot(seconds, values / (values[-1] or 1.0), **style)
+        axes.plot([], [], label=f"{name} / {values[-1]:.3g}", **style)
+    if history.inferred:
+        beside.set_ylabel("inferred / last value", fontsize=9, labelpad=2)
+        beside.tick_params(labelsize=8)

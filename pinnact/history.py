@@ -6,20 +6,31 @@ from pathlib import Path
 
 
 class History:
-    """Rows of `step, seconds, loss`, the mean square of each residual by name, and the error (None if unknown)."""
+    """Rows of `step, seconds, loss`, the mean square of each residual by name, the error (None if unknown), and the
+    numbers that are inferred by name.
+    """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
+    def __init__(self, names: tuple[str, ...], inferred: tuple[str, ...] = ()) -> None:
+        self.names, self.inferred = names, inferred
         self.rows: list[dict[str, float | None]] = []
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns, in order."""
-        return ("step", "seconds", "loss", *self.names, "error")
+        return ("step", "seconds", "loss", *self.names, "error", *self.inferred)
 
-    def append(self, step: int, seconds: float, loss: float, parts: dict[str, float], error: float | None) -> None:
+    def append(
+        self,
+        step: int,
+        seconds: float,
+        loss: float,
+        parts: dict[str, float],
+        error: float | None,
+        inferred: dict[str, float] | None = None,
+    ) -> None:
         """Add a row."""
-        self.rows.append({"step": step, "seconds": seconds, "loss": loss, **parts, "error": error})
+        row = {"step": step, "seconds": seconds, "loss": loss, **parts, "error": error}
+        self.rows.append(row | (inferred or {}))
 
     def column(self, name: str) -> list[float]:
         """One column as floats; what is unknown is nan."""
@@ -44,8 +55,9 @@ class History:
         """Read what `write` wrote."""
         with path.open(newline="") as file:
             reader = csv.DictReader(file)
-            names = tuple(c for c in reader.fieldnames or () if c not in ("step", "seconds", "loss", "error"))
-            history = History(names)
+            columns = tuple(reader.fieldnames or ())
+            end = columns.index("error")
+            history = History(columns[3:end], columns[end + 1 :])
             for row in reader:
                 numbers = {k: (float(v) if v else None) for k, v in row.items()}
                 history.rows.append(numbers | {"step": int(numbers["step"] or 0)})

@@ -6,10 +6,11 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pinnact.problem import Problem
+from pinnact.problem import UNNAMED, Problem
 
 SHIPPED = Path(__file__).parent / "problems"
 
@@ -27,10 +28,9 @@ def find(name: str) -> Path:
         if candidate.is_file():
             return candidate
     known = names()
-    near = [other for other in known if Path(name).stem in other] or difflib.get_close_matches(name, known) or known
-    raise ValueError(
-        f"no problem {name!r}: no such file, nor in ./problems or the package; there are {', '.join(near)}"
-    )
+    near = [other for other in known if Path(name).stem in other] or difflib.get_close_matches(name, known)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+    raise ValueError(f"no problem {name!r}: no such file, nor in ./problems or the package; {hint}")
 
 
 def names() -> list[str]:
@@ -45,7 +45,8 @@ def _roots() -> list[Path]:
 
 
 def load(path: Path) -> Callable[..., Any]:
-    """The public function of a problem file: the one with the file's name, else its only public function.
+    """The public function of a problem file: the one with the file's name, else the only one, or the only one that can
+    be called without arguments (so that a file may hold its exact solution as well).
 
     Raises ValueError, with the file and line, when the file itself raises.
     """
@@ -61,9 +62,18 @@ def load(path: Path) -> Callable[..., Any]:
     public = {name: function for name, function in own.items() if not name.startswith("_")}
     if path.stem in public:
         return public[path.stem]
-    if len(public) != 1:
-        raise ValueError(f"{path} has no function {path.stem}(); define one that returns a pn.Problem")
-    return next(iter(public.values()))
+    free = {name: function for name, function in public.items() if len(public) == 1 or _is_complete(function)}
+    if len(free) != 1:
+        found = f"; of {', '.join(public)} none is the only one that takes no arguments" if public else ""
+        raise ValueError(f"{path} has no function {path.stem}() that returns a pn.Problem; define it{found}")
+    return next(iter(free.values()))
+
+
+def _is_complete(function: Callable[..., Any]) -> bool:
+    """Whether a function can be called as it is."""
+    return all(
+        parameter.default is not parameter.empty for parameter in inspect.signature(function).parameters.values()
+    )
 
 
 def make(path: Path, arguments: Mapping[str, Any]) -> Problem:
@@ -80,8 +90,10 @@ def make(path: Path, arguments: Mapping[str, Any]) -> Problem:
     except (Exception, SystemExit) as error:
         raise ValueError(f"{path}{_line(path, error)} raised {type(error).__name__}: {_first(error)}") from error
     if not isinstance(problem, Problem):
-        raise ValueError(f"{path.stem}() in {path} returned a {type(problem).__name__}; return a pn.Problem")
-    return problem
+        kind = type(problem).__name__
+        repair = "use `pinnact potential fit`" if kind == "Task" else "return a pn.Problem"
+        raise ValueError(f"{function.__name__}() in {path} returned a {kind}; {repair}")
+    return replace(problem, name=function.__name__) if problem.name == UNNAMED else problem
 
 
 def _first(error: BaseException) -> str:

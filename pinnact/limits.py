@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -18,8 +20,10 @@ class Limits:
             raise ValueError("neither a budget nor steps: training would never end; give budget=60 or steps=1000")
         for name in ("budget", "steps", "tolerance", "patience"):
             value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name}={value!r}: it must be above 0 and finite")
+            if value is not None and not (
+                isinstance(value, int | float | np.number) and value > 0 and math.isfinite(value)
+            ):
+                raise ValueError(f"{name}={value!r}: it must be a number, above 0 and finite")
 
 
 def minutes(value: float) -> float:

@@ -23,7 +23,7 @@ def relative_l2(prediction: ArrayLike, reference: ArrayLike) -> float:
 
     Args:
         prediction: array of any shape, real or complex.
-        reference: array of the same shape; where it is zero everywhere, the absolute norm |p| is returned.
+        reference: array of the same shape; where it is zero everywhere, the root mean square of p is returned.
 
     Returns:
         A non-negative number without unit.
@@ -32,7 +32,7 @@ def relative_l2(prediction: ArrayLike, reference: ArrayLike) -> float:
         ValueError: the shapes differ, or the arrays are empty.
     """
     prediction, reference = _pair(prediction, reference)
-    return float(np.linalg.norm(prediction - reference) / (np.linalg.norm(reference) or 1.0))
+    return float(np.linalg.norm(prediction - reference) / (np.linalg.norm(reference) or np.sqrt(reference.size)))
 
 
 def max_error(prediction: ArrayLike, reference: ArrayLike) -> float:
@@ -61,8 +61,8 @@ def relative_h1(
         prediction: values, any shape, real or complex.
         reference: values, the same shape.
         gradient_prediction: first derivatives, any shape; coordinates must be in comparable units.
-        gradient_reference: first derivatives, the same shape; where all reference data are zero, the absolute norm
-            is returned.
+        gradient_reference: first derivatives, the same shape; where all reference data are zero, the root mean
+            square of the errors of values and slopes is returned.
 
     Returns:
         A non-negative number.
@@ -73,4 +73,5 @@ def relative_h1(
     values = _pair(prediction, reference)
     slopes = _pair(gradient_prediction, gradient_reference)
     error = np.hypot(np.linalg.norm(values[0] - values[1]), np.linalg.norm(slopes[0] - slopes[1]))
-    return float(error / (np.hypot(np.linalg.norm(values[1]), np.linalg.norm(slopes[1])) or 1.0))
+    size = np.hypot(np.linalg.norm(values[1]), np.linalg.norm(slopes[1]))
+    return float(error / (size or np.sqrt(values[1].size)))

@@ -35,7 +35,29 @@ class Model(eqx.Module):
 def smoothness(networks: Networks) -> dict[str, float]:
     """k of C^k by unknown (`""` for a shared network); infinite for modules that don't say."""
     by_unknown = networks if isinstance(networks, Mapping) else {"": networks}
+    for network in by_unknown.values():
+        if isinstance(network, type) or not callable(getattr(network, "build", network)):
+            name = getattr(network, "__name__", repr(network))
+            raise ValueError(f"network={name} is no network; give a recipe such as pn.MLP(), or a module of one point")
     return {name: float(getattr(network, "smoothness", np.inf)) for name, network in by_unknown.items()}
+
+
+def activation_label(network: Networks) -> str:
+    """The activations of a network by name, for messages and summaries."""
+    if isinstance(network, Mapping):
+        return "/".join(dict.fromkeys(activation_label(part) for part in network.values()))
+    activation = getattr(network, "activation", None)
+    parts = activation if isinstance(activation, tuple | list) else [activation]
+    return "/".join(dict.fromkeys(getattr(part, "name", "its own activation") for part in parts))
+
+
+def describe(network: Networks) -> str:
+    """A network in a few words, for summaries."""
+    if isinstance(network, Mapping):
+        return ", ".join(f"{name}: {describe(part)}" for name, part in network.items())
+    width, depth = getattr(network, "width", None), getattr(network, "depth", None)
+    kind = type(network).__name__ + (" gated" if getattr(network, "gated", False) else "")
+    return kind if width is None else f"{kind} {depth}x{width}"
 
 
 def build_model(problem: Problem, networks: Networks, key: PRNGKeyArray) -> Model:

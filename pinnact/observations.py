@@ -57,6 +57,8 @@ def _checked(unknown: Unknown, count: int, value: np.ndarray) -> np.ndarray:
     if np.iscomplexobj(value) and unknown.kind != "complex":
         raise ValueError(f"observe: {name} has complex values; give real ones, or declare {name} as complex")
     shape = (count, unknown.size) if unknown.kind == "vector" else (count,)
-    if value.shape != shape or not np.all(np.isfinite(value)):
-        raise ValueError(f"observe: {name} of shape {value.shape}; give finite values of shape {shape}")
+    if value.shape != shape:
+        raise ValueError(f"observe: {name} of shape {value.shape}; give values of shape {shape}")
+    if not np.all(np.isfinite(value)):
+        raise ValueError(f"observe: {name} is not finite in row {np.argwhere(~np.isfinite(value))[0, 0]}; drop it")
     return value

@@ -1,17 +1,17 @@
 """Figures of a solution, laid out by the number of its coordinates. No pyplot: nothing is kept open or global."""
 
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from matplotlib.animation import PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pinnact.domains import PointCloud
 from pinnact.evaluation import Evaluator
 from pinnact.figures import (
     Cut,
     Quantity,
+    Scattered,
     colour_bar,
     colour_map,
     colours,
@@ -21,6 +21,7 @@ from pinnact.figures import (
     is_cloud,
     name_axes,
     quantities,
+    similar,
 )
 from pinnact.history import History
 from pinnact.precision import precision
@@ -43,6 +44,7 @@ class Trained(Protocol):
     def score(self) -> Score: ...
 
     summary: Any
+    unknowns: Any
 
 
 def plot(solution: Trained, unknown: str | None = None) -> Figure:
@@ -50,13 +52,14 @@ def plot(solution: Trained, unknown: str | None = None) -> Figure:
     domain, shown = solution.problem.domain, quantities(solution.problem, unknown)
     if domain.dimension == 1:
         figure = _curves(solution, shown)
-    elif domain.dimension == 2 and not is_cloud(domain):
+    elif domain.dimension == 2 and not (is_cloud(domain) and domain.time is not None):
         figure = _maps(solution, shown)
     elif domain.dimension == 3 and not is_cloud(domain):
         figure = _slices(solution, shown)
     else:
         figure = _scatter(solution, shown)
     figure.suptitle(_title(solution), fontsize=10)
+    figure.draw_without_rendering()  # the layout knows equal units of length only from the second time on
     return figure
 
 
@@ -64,14 +67,25 @@ def _title(solution: Trained) -> str:
     summary = solution.summary
     words = [solution.problem.name, *(str(summary[key]) for key in ("network", "activation") if summary.get(key))]
     errors = [f"{name} {value:.1e}" for name, value in (summary["relative_l2"] or {}).items() if value is not None]
-    return ", ".join(words) + (f"; relative L2 error: {', '.join(errors)}" if errors else "")
+    numbers = [f"{name} = {value:.5g}" for name, value in solution.unknowns.items() if isinstance(value, float)]
+    return ", ".join(words + numbers) + (f"; relative L2 error: {', '.join(errors)}" if errors else "")
+
+
+def _data(axes: Axes, solution: Trained, quantity: Quantity, along: tuple[str, ...]) -> None:
+    """Mark where an unknown was observed; over one coordinate also what was seen."""
+    for observation in solution.problem.observations:
+        if quantity.unknown in observation.values:
+            columns = [observation.points[:, solution.problem.domain.coordinates.index(name)] for name in along]
+            values = [quantity.of(observation.values[quantity.unknown])] if len(along) == 1 else []
+            axes.plot(*columns, *values, ".", color="dimgray", markersize=3.5 if values else 1, alpha=0.5, label="data")
 
 
 def _figure(rows: int) -> Figure:
     return Figure(figsize=(WIDTH, HEIGHT + ROW * (rows - 2)), dpi=DPI, layout="constrained")
 
 
-def _reference(solution: Trained, points: np.ndarray) -> dict[str, np.ndarray]:
+def reference_at(solution: Trained, points: np.ndarray) -> dict[str, np.ndarray]:
+    """The reference at points, by unknown; empty without one."""
     with precision("float64"):
         return reference_values(solution.problem, points)
 
@@ -91,10 +105,11 @@ def _curves(solution: Trained, shown: list[Quantity]) -> Figure:
     (name, side), *_ = solution.problem.domain.bounds.items()
     x = np.linspace(*side, 1001)
     x = x[solution.problem.domain.contains(x[:, None])]
-    values, reference = solution.evaluator.values(x[:, None]), _reference(solution, x[:, None])
+    values, reference = solution.evaluator.values(x[:, None]), reference_at(solution, x[:, None])
     left = figure.add_subplot(grid[0, 0] if reference else grid[0, :])
     for number, quantity in enumerate(shown):
         style = {"color": f"C{number}", "linewidth": 1.4}
+        _data(left, solution, quantity, (name,))
         left.plot(x, quantity.of(values[quantity.unknown]), label=quantity.label, **style)
         if quantity.unknown in reference:
             label = "reference" if number == len(shown) - 1 else None
@@ -121,9 +136,9 @@ def _maps(solution: Trained, shown: list[Quantity]) -> Figure:
     domain, shown = solution.problem.domain, shown[:MOST_ROWS]
     # Time runs to the right, as in the literature on one-dimensional waves.
     axes = domain.coordinates if domain.time is None else (domain.coordinates[1], domain.coordinates[0])
-    cut = Cut.of(domain, (axes[0], axes[1]))
-    equal = domain.time is None and 0.4 < np.divide(*(np.ptp(ticks) for ticks in cut.ticks)) < 2.5
-    values, reference = solution.evaluator.values(cut.points), _reference(solution, cut.points)
+    cut = Scattered.of(domain) if isinstance(domain, PointCloud) else Cut.of(domain, (axes[0], axes[1]))
+    equal = similar(domain, (axes[0], axes[1]))
+    values, reference = solution.evaluator.values(cut.points), reference_at(solution, cut.points)
     residual = _residual(solution, cut.points)
     rows, columns = (len(shown) + 1, 3) if reference else (2, max(2, len(shown)))
     figure = _figure(rows)
@@ -131,21 +146,23 @@ def _maps(solution: Trained, shown: list[Quantity]) -> Figure:
 
     def panel(
         place: Any, array: np.ndarray, label: str, log: bool = False, like: list[np.ndarray] | None = None
-    ) -> None:
+    ) -> Axes:
         axes = figure.add_subplot(place)
         norm, palette = colours(like or [array], log)
         colour_bar(axes, colour_map(axes, cut, array, norm, palette, equal), label)
+        return axes
 
     for number, quantity in enumerate(shown):
         prediction = quantity.of(values[quantity.unknown])
         if not reference:
-            panel(grid[0, number], prediction, quantity.label)
+            _data(panel(grid[0, number], prediction, quantity.label), solution, quantity, cut.axes)
             continue
         if quantity.unknown not in reference:
-            panel(grid[number, 0], prediction, quantity.label)
+            _data(panel(grid[number, 0], prediction, quantity.label), solution, quantity, cut.axes)
             continue
         exact = quantity.of(reference[quantity.unknown])
-        panel(grid[number, 0], prediction, quantity.label, like=[prediction, exact])
+        shown_here = panel(grid[number, 0], prediction, quantity.label, like=[prediction, exact])
+        _data(shown_here, solution, quantity, cut.axes)
         panel(grid[number, 1], exact, f"{quantity.label}, reference", like=[prediction, exact])
         error = quantity.error_of(values[quantity.unknown], reference[quantity.unknown])
         panel(grid[number, 2], error, quantity.error_label, log=True)
@@ -175,7 +192,7 @@ def _slices(solution: Trained, shown: list[Quantity]) -> Figure:
     """Three coordinates: a row of slices for each quantity and its error (or the residual), then the history."""
     cuts = [cut for cut in _cuts(solution) if len(cut.points)]
     values = [solution.evaluator.values(cut.points) for cut in cuts]
-    reference = [_reference(solution, cut.points) for cut in cuts]
+    reference = [reference_at(solution, cut.points) for cut in cuts]
     known = reference[0] if reference else {}
     bands: list[tuple[list[np.ndarray], str, bool]] = []
     for quantity in shown[: MOST_ROWS - 1 if known else MOST_ROWS]:
@@ -194,9 +211,10 @@ def _slices(solution: Trained, shown: list[Quantity]) -> Figure:
         panels = []
         for column, (cut, array) in enumerate(zip(cuts, arrays, strict=True)):
             axes = figure.add_subplot(grid[row, column])
-            panels.append((axes, colour_map(axes, cut, array, norm, palette, equal=True)))
+            equal = similar(solution.problem.domain, cut.axes)
+            panels.append((axes, colour_map(axes, cut, array, norm, palette, equal)))
             few_ticks(axes)
-            same = cut.axes == cuts[0].axes
+            same = all(other.axes == cuts[0].axes for other in cuts)
             _only_outer(axes, left=column == 0 or not same, top=row == 0, bottom=row == len(bands) - 1 or not same)
         colour_bar(*panels[-1], label)
     history(figure.add_subplot(grid[-1, :]), solution.history)
@@ -222,7 +240,7 @@ def _scatter(solution: Trained, shown: list[Quantity]) -> Figure:
     axes = figure.add_subplot(grid[0])
     if solution.score.reference:
         points = solution.score.points[:: max(1, len(solution.score.points) // 2000)]
-        values, reference = solution.evaluator.values(points), _reference(solution, points)
+        values, reference = solution.evaluator.values(points), reference_at(solution, points)
         scored = [quantity for quantity in shown if quantity.unknown in reference]
         for quantity in scored:
             exact, prediction = quantity.of(reference[quantity.unknown]), quantity.of(values[quantity.unknown])
@@ -245,50 +263,3 @@ def _scatter(solution: Trained, shown: list[Quantity]) -> Figure:
         axes.legend(fontsize=7, frameon=False)
     history(figure.add_subplot(grid[1]), solution.history)
     return figure
-
-
-def animate(solution: Trained, path: Path, unknown: str | None = None, frames: int = 60) -> None:
-    """Write a GIF of `frames` instants: a moving curve over one space coordinate, a colour map over two."""
-    domain, quantity = solution.problem.domain, quantities(solution.problem, unknown)[0]
-    if domain.time is None or len(domain.space) not in (1, 2) or is_cloud(domain):
-        raise ValueError(f"{domain} can't be animated: it takes one or two space coordinates and time; use plot()")
-    if frames < 2:
-        raise ValueError(f"frames={frames}: give at least 2")
-    instants = np.linspace(*domain.bounds[domain.time], frames)
-    figure = Figure(figsize=(5.2, 3.6), dpi=110, layout="constrained")
-    axes = figure.add_subplot()
-    if len(domain.space) == 1:
-        x = np.linspace(*domain.bounds[domain.space[0]], 401)
-        points = np.stack([np.tile(x, frames), np.repeat(instants, len(x))], axis=-1)
-        prediction = quantity.of(solution.evaluator.values(points)[quantity.unknown]).reshape(frames, -1)
-        known = _reference(solution, points).get(quantity.unknown)
-        exact = None if known is None else quantity.of(known).reshape(frames, -1)
-        lines = axes.plot(x, prediction[0], color="C0", label=quantity.label)
-        if exact is not None:
-            lines += axes.plot(x, exact[0], "k--", linewidth=0.9, label="reference")
-        everything = np.concatenate([prediction.ravel(), [] if exact is None else exact.ravel()])
-        low, high = np.nanmin(everything), np.nanmax(everything)
-        margin = 0.05 * (high - low) or 1.0
-        axes.set_ylim(low - margin, high + margin)
-        axes.legend(fontsize=8, loc="upper right", frameon=False)
-        name_axes(axes, domain.space[0], quantity.label)
-
-        def draw(frame: int) -> None:
-            for line, data in zip(lines, (prediction, exact)):
-                line.set_ydata(data[frame])  # type: ignore[index]
-    else:
-        cuts = [Cut.of(domain, domain.space[:2], {domain.time: t}, 151) for t in instants]  # type: ignore[arg-type]
-        images = [quantity.of(solution.evaluator.values(cut.points)[quantity.unknown]) for cut in cuts]
-        norm, palette = colours(images, log=False)
-        drawn = colour_map(axes, cuts[0], images[0], norm, palette, equal=True)
-        colour_bar(axes, drawn, quantity.label)
-
-        def draw(frame: int) -> None:
-            drawn.set_array(cuts[frame].fill(images[frame]))
-
-    writer = PillowWriter(fps=15)
-    with writer.saving(figure, str(path), dpi=110):
-        for frame, instant in enumerate(instants):
-            draw(frame)
-            axes.set_title(f"{solution.problem.name}, {domain.time} = {instant:.3f}", fontsize=9)
-            writer.grab_frame()

@@ -26,7 +26,8 @@ MODELS = {
 Data = Annotated[str, typer.Argument(help="npz, extended XYZ ..., or a shipped set such as potentials/ethanol.")]
 Fitted = Annotated[Path, typer.Argument(help="The folder that `potential fit` wrote.")]
 Where = Annotated[str | None, typer.Argument(help="A file whose first frame is the geometry, or potentials/NAME.")]
-Out = Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/NAME.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write to; without it nothing is written.")]
+UnitsOfFile = Annotated[str | None, typer.Option(help="Units of the file, e.g. 'kcal/mol' or 'hartree, bohr'.")]
 
 
 @app.command()
@@ -41,9 +42,9 @@ def fit(
     steps: Annotated[int | None, typer.Option(help="Steps of training.")] = None,
     members: Annotated[int, typer.Option(help="Networks trained together; their spread tells uncertainties.")] = 1,
     by_block: Annotated[bool, typer.Option("--by-block", help="Split a trajectory by blocks, not at random.")] = False,
-    units: Annotated[str | None, typer.Option(help="Units of the file, e.g. 'kcal/mol' or 'hartree, bohr'.")] = None,
+    units: UnitsOfFile = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the weights.")] = 0,
-    out: Out = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/potential-DATA.")] = None,
     allow_rough: Annotated[bool, typer.Option("--allow-rough", help="Train although forces will jump.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
 ) -> None:
@@ -79,10 +80,10 @@ def fit(
 
 
 @app.command()
-def test(fitted: Fitted, data: Data, out: Out = None, units: Annotated[str | None, typer.Option()] = None) -> None:
+def test(fitted: Fitted, data: Data, out: Out = None, units: UnitsOfFile = None) -> None:
     """Errors of a fitted surface on other frames; writes summary.json."""
     surface = _opened(fitted, out)
-    task = _task(data)
+    task = _task(data, units)
     frames = potentials.read(data, units=units) if task is None else task.data()[1]
     summary = surface.summary | {"tested_on": len(frames)} | surface.errors(frames)
     if out is not None:
@@ -102,7 +103,7 @@ def frequencies(fitted: Fitted, geometry: Where = None, out: Out = None) -> None
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         found = {"wavenumbers": list(modes.wavenumbers), "zero_point_ev": modes.zero_point}
-        _write(out / "summary.json", surface.summary | found | {"minimum": modes.geometry.positions})
+        _write(out / "summary.json", found | {"minimum": modes.geometry.positions, "surface": surface.summary})
         for mode in range(len(modes.wavenumbers)):
             modes.write(mode, out / f"mode-{mode + 1:02d}.xyz")
         modes.plot().savefig(out / "spectrum.png", dpi=150)
@@ -112,7 +113,9 @@ def frequencies(fitted: Fitted, geometry: Where = None, out: Out = None) -> None
 def dynamics(
     fitted: Fitted,
     geometry: Where = None,
-    temperature: Annotated[float, typer.Option(help="Kelvin, at the start.")] = 300.0,
+    temperature: Annotated[
+        float, typer.Option(help="Kelvin at the start; about half of it stays, as bonds take the rest.")
+    ] = 300.0,
     timestep: Annotated[float, typer.Option(help="Femtoseconds.")] = 0.5,
     steps: Annotated[int, typer.Option(help="How many.")] = 20_000,
     every: Annotated[int, typer.Option(help="Steps between two records.")] = 10,
@@ -126,12 +129,15 @@ def dynamics(
         surface.potential, start, steps=steps, temperature=temperature, timestep=timestep, every=every, seed=seed
     )
     drift = path.drift
-    say(f"drift {drift.value:.4f} +- {drift.error:.4f} meV an atom and 10 ps; largest deviation {path.deviation:.3f} "
-        f"meV an atom; {path.speed:.0f} steps/s")  # fmt: skip
+    if not path.exploded:
+        say(f"drift {drift.value:.4f} +- {drift.error:.4f} meV an atom and 10 ps; largest deviation "
+            f"{path.deviation:.3f} meV an atom; {path.speed:.0f} steps/s")  # fmt: skip
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+        asked = {"temperature_k": temperature, "timestep_fs": timestep, "steps": steps, "every": every, "seed": seed}
         found = {"drift_mev_per_atom_and_10_ps": drift.value, "drift_error": drift.error, "stopped": path.stopped}
-        _write(out / "summary.json", surface.summary | found | {"steps_per_second": path.speed})
+        summary = asked | found | {"steps_per_second": path.speed, "start": start.positions}
+        _write(out / "summary.json", summary | {"surface": surface.summary})
         path.write(out / "trajectory.xyz")
         path.plot().savefig(out / "dynamics.png", dpi=150)
     if path.exploded:
@@ -146,10 +152,12 @@ def _opened(fitted: Path, out: Path | None) -> Surface:
     return potentials.load(fitted)
 
 
-def _task(name: str) -> Task | None:
-    """The shipped or the user's own task of that name; None where it is a file of data."""
+def _task(name: str, units: str | None = None) -> Task | None:
+    """The shipped or the user's own task of that name, whose units are its own; None where it is a file of data."""
     if Path(name).suffix not in ("", ".py"):
         return None
+    if units is not None:
+        raise ValueError(f"--units {units!r}: {name} is no file of data and knows its units; leave the option out")
     made = library.load(library.find(name))()
     if not isinstance(made, Task):
         raise ValueError(f"{name} is no potential; give a file of frames, or one of potentials/ethanol, potentials/...")
@@ -159,7 +167,7 @@ def _task(name: str) -> Task | None:
 def _sets(
     name: str, train: int | None, seed: int, by_block: bool, units: str | None
 ) -> tuple[Configurations, Configurations]:
-    task = _task(name)
+    task = _task(name, units)
     if task is not None:
         learn, check = task.data()
         return (learn if train is None else learn.split(train, seed=seed)[0]), check

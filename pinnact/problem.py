@@ -18,6 +18,7 @@ from pinnact.operators import PointFunction
 from pinnact.precision import precision
 from pinnact.residuals import POINT, Residual, Unknown, argument_names, by_name, fields_at, trace
 
+UNNAMED = "problem"
 RESERVED = ("interior", "step", "seconds", "loss", "error")  # columns of the history and the group of the equations
 
 
@@ -62,7 +63,7 @@ class Problem:
     coefficients: Mapping[str, Any] = field(default_factory=dict)
     reference: Callable[..., Any] | Mapping[str, Callable[..., Any]] | None = None
     ansatz: Mapping[str, Callable[..., Any]] | None = None
-    name: str = "problem"
+    name: str = UNNAMED
     inferred: Mapping[str, Guess] = field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
 
@@ -222,6 +223,8 @@ class Problem:
             if name not in self.coefficients:
                 declared = ", ".join(self.coefficients) or "none"
                 raise ValueError(f"infer({name}=...): no such coefficient; declared are: {declared}")
+            if name in self.residuals_by_name:
+                raise ValueError(f"infer({name}=...): a residual has this name, and the history names both; rename one")
             check_guess(name, guess)
         return replace(self, inferred={**self.inferred, **guesses})
 

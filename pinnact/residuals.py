@@ -51,7 +51,11 @@ def real_rows(value: Any) -> Float[Array, " m"]:
         value = value.value
     if isinstance(value, tuple | list):
         return jnp.concatenate([real_rows(part) for part in value])
+    if value is None:
+        raise ValueError("it returns nothing; return what must vanish, as in u.xx - 1")
     value = jnp.atleast_1d(jnp.asarray(value)).ravel()
+    if value.dtype == bool:
+        raise ValueError("it returns True or False; return what must vanish: u.xx - 1 instead of u.xx == 1")
     if jnp.iscomplexobj(value):
         return jnp.stack([value.real, value.imag], axis=-1).ravel()
     return value

@@ -85,9 +85,16 @@ class Score:
 
     @staticmethod
     def of(problem: Problem) -> "Score":
-        """The score of a problem on its own scoring points."""
+        """The score of a problem on its own scoring points; ValueError where a reference is not finite there."""
         points = scoring_points(problem)
-        return Score(points, reference_values(problem, points))
+        values = reference_values(problem, points)
+        for name, value in values.items():
+            finite = np.isfinite(value).reshape(len(points), -1).all(axis=1)
+            if not finite.all():
+                at = zip(problem.domain.coordinates, points[~finite][0], strict=True)
+                place = ", ".join(f"{coordinate}={number:.6g}" for coordinate, number in at)
+                raise ValueError(f"reference of {name!r} is not finite at {place}; give it its value there")
+        return Score(points, values)
 
     def errors(self, predictions: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Relative L2 errors by unknown."""

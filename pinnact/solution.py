@@ -15,7 +15,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from pinnact import export, plotting, storage
+from pinnact import animation, export, plotting, storage
 from pinnact.evaluation import CoefficientField, Evaluator, to_points
 from pinnact.history import History
 from pinnact.model import Model, Networks
@@ -28,7 +28,8 @@ from pinnact.system import System
 
 SUMMARY = (
     "problem", "activation", "network", "parameters", "optimiser", "seed", "precision", "device", "seconds", "steps",
-    "loss", "relative_l2", "max_error", "lift_error", "unknowns", "built_in", "notes", "stopped", "versions",
+    "loss", "relative_l2", "max_error", "lift_error", "unknowns", "built_in", "notes", "stopped",
+    "settings", "versions",
 )  # fmt: skip
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
 
@@ -178,7 +179,7 @@ class Solution:
     def animate(self, path: str | PathLike[str], unknown: str | None = None, frames: int = 60) -> None:
         """Write an animated GIF of a solution in one or two space dimensions and time."""
         with atomic(Path(path)) as temporary:
-            plotting.animate(self, temporary, unknown, frames)
+            animation.animate(self, temporary, unknown, frames)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write `solution.eqx`: a readable header and the arrays, loaded again by `pinnact.load(path, problem)`."""

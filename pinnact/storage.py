@@ -29,7 +29,7 @@ from pinnact.lifts import for_problem, plain
 from pinnact.model import Model, Networks, build_model
 from pinnact.networks import MLP, Embedding, Fourier, PirateNet
 from pinnact.precision import precision
-from pinnact.problem import Problem
+from pinnact.problem import UNNAMED, Problem
 from pinnact.system import System
 
 FORMAT, VERSION = "pinnact solution", 1
@@ -40,6 +40,8 @@ CHECK_POINTS = 4
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that takes its place when all went well, and vanishes otherwise."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
     temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         yield temporary
@@ -140,11 +142,11 @@ def problem_data(problem: Problem) -> dict[str, Any]:
     }
     return {
         "problem": problem.name,
+        "inferred": sorted(problem.inferred),
         "coordinates": {name: list(side) for name, side in problem.domain.bounds.items()},
         "periodic": list(problem.domain.periodic),
         "unknowns": kinds,
         "coefficients": plain_data(numbers),
-        "inferred": sorted(problem.inferred),
     }
 
 
@@ -183,7 +185,11 @@ def save(
         "frequencies": plain_data([embedding.frequencies for embedding in _embeddings(model)]),
         "check": {name: plain_data(value) for name, value in values.items()},
         "summary": plain_data(summary),
-        "history": {"names": list(history.names), "rows": plain_data(list(history))},
+        "history": {
+            "names": list(history.names),
+            "inferred": list(history.inferred),
+            "rows": plain_data(list(history)),
+        },
         "bytes": len(payload),
     }
     header["sha256"] = _digest(header, payload)
@@ -235,7 +241,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], bytes]:
     try:
         header = json.loads(first)
     except ValueError as error:
-        raise ValueError(f"{path}: no pinnact solution, its first line is no header in JSON") from error
+        raise ValueError(f"{path}: cut off or no pinnact solution, its first line is no header in JSON") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ValueError(f"{path}: no pinnact solution, its header does not say so")
     if header.get("version") != VERSION:
@@ -253,6 +259,12 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
     """What `save` wrote, put together with its problem; ValueError where the two don't belong together."""
     header, payload = read_header(path)
     for key, mine in problem_data(problem).items():
+        if key == "problem" and UNNAMED in (mine, header[key]):
+            continue
+        if key == "inferred" and mine != header[key]:
+            names = ", ".join(f"{name}=..." for name in header[key])
+            said = f"with infer({names})" if names else "without infer(...)"
+            raise ValueError(f"{path}: give the problem that was solved, {said}")
         if plain_data(mine) != header[key]:
             raise ValueError(f"{path}: saved with {key} {_text(header[key])}, the given problem has {_text(mine)}")
     network = network_of(header["network"]) if network is None else network
@@ -283,7 +295,7 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
             system = system and system.carried(each)
     if system is None:
         raise ValueError(f"{path}: its lift can't be made again; the problem's data differ")
-    history = History(tuple(header["history"]["names"]))
+    history = History(tuple(header["history"]["names"]), tuple(header["history"]["inferred"]))
     history.rows = header["history"]["rows"]
     values = {name: _numbers(header["check"][name], u.kind == "complex") for name, u in problem.fields.items()}
     check = check_points(problem), values

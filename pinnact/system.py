@@ -40,6 +40,19 @@ Batches = dict[str, Batch]
 SLICE = 1024  # points whose lift is evaluated at once: a lift may hold hundreds of waves a point
 
 
+def not_finite(system: "System", model: Model, batches: Batches) -> str:
+    """The first residual that is not finite at its points, and where: `'heat' is not finite at x=0, t=1`."""
+    for name, batch in batches.items():
+        for residual, rows in system.residuals(model, {name: batch}).items():
+            wrong = np.argwhere(~np.isfinite(np.asarray(rows)))
+            if len(wrong):
+                if system.groups[name].integral is not None:
+                    return f"{residual!r} is not finite"
+                at = zip(system.problem.domain.coordinates, np.asarray(batch.points)[wrong[0, 0]], strict=True)
+                return f"{residual!r} is not finite at " + ", ".join(f"{name}={value:.6g}" for name, value in at)
+    return "the sum of all squared residuals is not finite"
+
+
 @dataclass(frozen=True)
 class Group:
     """Residuals on one region: their names, the region (None for data), the derivatives they take."""

@@ -266,7 +266,7 @@ def test_names_with_arguments():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tahn", "'tahn' is unknown, did you mean tanh"),
+        ("tahn", "'tahn' is no activation, did you mean tanh"),
         ("ReLU", "did you mean relu"),
         ("zzz", r"names\(\) lists all"),
         ("adaptive(tnh)", "did you mean"),
@@ -275,7 +275,7 @@ def test_names_with_arguments():
         ("", "names no activation"),
         ("tanh) + (sin", "names no activation"),
         ("().__class__", "names no activation"),
-        ("get('tanh')", "'get' is unknown"),
+        ("get('tanh')", "'get' is no activation"),
         ("relu_power(0)", "k=0"),
         ("elu_of(-1)", "alpha=-1"),
         ("leaky_relu_of(2)", "slope=2"),

@@ -34,8 +34,8 @@ LEVELS = (
     ),
     ("system",),
     ("optimisers", "weights", "collocation", "history", "scoring", "progress"),
-    ("evaluation", "solution", "storage", "plotting", "figures", "export"),
-    ("training", "potentials"),
+    ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export"),
+    ("run", "training", "potentials"),
     ("cli", "potential_commands", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -15,7 +15,7 @@ import pytest
 from matplotlib import image
 
 import pinnact as pn
-from pinnact import cli
+from pinnact import cli, library
 from pinnact.history import History
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,8 +113,8 @@ def test_bad_input_in_a_process_of_its_own(tmp_path):
     assert ran.returncode == 2 and ran.stdout == "" and not (tmp_path / "run").exists()
     assert ran.stderr == (
         "pinnact: 'momentum' takes u.xx, but a network with relu is C^0: its second derivative is 0 almost everywhere, "
-        "so training cannot see that term. Use tanh, gelu, silu, sin, softplus ..., or pass allow_rough=True to watch "
-        "it fail.\n"
+        "so training cannot see that term. Use tanh, gelu, silu, sin, softplus ..., or pass allow_rough=True "
+        "(--allow-rough) to watch it fail.\n"
     )
 
 
@@ -163,7 +163,12 @@ def test_a_coefficient_is_inferred_from_a_table(pinnact, decay, tmp_path):
     assert code == 0 and re.search(r"^rate = 0\.99|^rate = 1\.0", err, re.MULTILINE)
     found = summary(tmp_path / "run")
     assert found["unknowns"]["rate"] == pytest.approx(1.0, abs=1e-2)
-    assert History.read(tmp_path / "run" / "history.csv").names == ("decay", "data")
+    history = History.read(tmp_path / "run" / "history.csv")
+    assert history.names == ("decay", "data") and history.inferred == ("rate",)
+    assert history.column("rate")[0] == 3.0 and history.column("rate")[-1] == pytest.approx(1.0, abs=1e-2)
+    problem = library.load(Path(decay))()
+    with pytest.raises(ValueError, match=r"the problem that was solved, with infer\(rate=...\)"):
+        pn.load(tmp_path / "run", problem)
 
 
 def test_complex_and_vector_unknowns_are_observed_by_component(tmp_path):
@@ -242,6 +247,32 @@ def test_running_out_of_memory_is_one_line(pinnact, decay, monkeypatch):
     monkeypatch.setattr(cli, "solve_problem", full)
     code, _, err = pinnact("solve", decay, "--out", "run")
     assert code == 1 and err.count("\n") == 1 and "Out of memory: take a smaller network" in err
+
+
+def test_the_version(pinnact):
+    assert pinnact("--version") == (0, f"pinnact {pn.__version__}\n", "")
+
+
+def test_a_file_may_hold_more_than_its_problem(pinnact, tmp_path):
+    """The function that takes no arguments makes the problem, and names it where it has no name of its own."""
+    text = """
+import jax.numpy as jnp
+import pinnact as pn
+
+exact = lambda t: jnp.exp(-t)
+
+def decay(rate=1.0):
+    domain = pn.Time(t=(0, 1))
+    start = pn.On(domain.initial, lambda u: u - 1)
+    return pn.Problem(domain, equations={"e": lambda u: u.t + rate * u}, conditions={"s": start}, reference=exact)
+"""
+    (tmp_path / "anything.py").write_text(text)
+    assert pinnact("solve", "anything.py", "--steps", 2, "--width", 4, "--depth", 1, "--quiet")[0] == 0
+    summary = json.loads((tmp_path / "runs" / "decay" / "summary.json").read_text())
+    assert summary["problem"] == "decay" and summary["settings"]["steps"] == 2
+    assert summary["command"].startswith("pinnact solve anything.py --steps 2")
+    made = library.load(tmp_path / "anything.py")()
+    assert made.name == "problem" and pn.load(tmp_path / "runs" / "decay", made)(t=0.0) == pytest.approx(1.0)
 
 
 def test_help_is_said_without_arguments(pinnact):

@@ -32,7 +32,7 @@ def refused(pinnact, tmp_path):
 
 OPTIONS = {
     "problem": (["pde/burger"], "no problem 'pde/burger'.*pde/burgers"),
-    "misspelt problem": (["pde/burgres"], "there are pde/burgers"),
+    "misspelt problem": (["pde/burgres"], "did you mean pde/burgers"),
     "folder as problem": (["."], "no problem '.'"),
     "activation": (["pde/heat", "--activation", "tahn"], "'tahn'.*did you mean tanh"),
     "option": (["pde/heat", "--optimizer", "adam"], "--optimizer.*--optimiser"),

@@ -37,9 +37,10 @@ def test_scaling_leaves_relative_errors_alone() -> None:
     assert relative_h1(7.0 * a, 7.0 * b, 7.0 * b, 7.0 * a) == pytest.approx(relative_h1(a, b, b, a))
 
 
-def test_a_zero_reference_gives_the_absolute_norm() -> None:
-    assert relative_l2([3.0, 4.0], [0.0, 0.0]) == 5.0
+def test_a_zero_reference_gives_the_root_mean_square() -> None:
+    assert relative_l2([3.0, 4.0], [0.0, 0.0]) == pytest.approx(np.sqrt(12.5))
     assert relative_h1([3.0], [0.0], [4.0], [0.0]) == 5.0
+    assert relative_l2(np.full(1000, 0.1), np.zeros(1000)) == pytest.approx(0.1)
 
 
 def test_single_precision_and_integers_are_compared_in_double() -> None:

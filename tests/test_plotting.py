@@ -31,7 +31,12 @@ RESIDUAL = "|residual 'balance'|"
 COMPLEX = {"schroedinger": lambda h: 1j * h.t + h.xx}
 PAIR = {"unknowns": {"v": 2, "p": 1}, "equations": {"balance": lambda v, p: v.div + p}}
 
+DOTS = np.random.default_rng(0).uniform(0, 1, (80, 2))
+CLOUD = pn.PointCloud(DOTS[:60], boundary={"rim": DOTS[60:]})
+
 CASES = {
+    "cloud": (problem(CLOUD, lambda x: x), {"x", "y", "u", "u, reference", "|u - reference|", RESIDUAL}),
+    "cloud unknown": (problem(CLOUD), {"x", "y", "u", RESIDUAL}),
     "ode": (problem(pn.Time(s=(0, 1)), lambda s: s), {"s", "u", "|u - reference|", RESIDUAL}),
     "line": (problem(pn.Interval(x=(0, 1))), {"x", "u", RESIDUAL}),
     "wave": (problem(WAVE, lambda x, t: x * t), {"t", "x", "u", "u, reference", "|u - reference|", RESIDUAL}),
@@ -58,6 +63,21 @@ def test_every_dimension_has_its_figure(name, tmp_path):
     with Image.open(tmp_path / "solution.png") as image:
         assert image.size[0] == 1200 and 600 <= image.size[1] <= 1600
     assert [path.name for path in tmp_path.iterdir()] == ["solution.png"]
+
+
+def test_data_are_marked_where_they_were_taken():
+    observed = problem(pn.Interval(x=(0, 1))).observe([[0.2], [0.7]], u=[1.0, 3.0])
+    (left, *_) = untrained(observed).plot().axes
+    dots = next(line for line in left.lines if line.get_label() == "data")
+    np.testing.assert_array_equal(dots.get_xydata(), [[0.2, 1.0], [0.7, 3.0]])
+    (left, *_) = untrained(problem(WAVE).observe([[0.5, 0.1]], u=[0.0])).plot().axes
+    np.testing.assert_array_equal(left.lines[0].get_xydata(), [[0.1, 0.5]])
+
+
+def test_oblong_domains_fill_their_panels():
+    flat = problem(pn.Rectangle(x=(0, 10), y=(0, 1)) * pn.Time(t=(0, 1)))
+    assert untrained(flat).plot().axes[0].get_aspect() == "auto"
+    assert untrained(CASES["slices"][0]).plot().axes[0].get_aspect() == 1.0
 
 
 def test_one_unknown_may_be_picked():

@@ -57,6 +57,7 @@ def test_vibrations_and_motion(pinnact, tmp_path):
     ("arguments", "said"),
     [
         (("fit", "missing.npz"), "no file missing.npz"),
+        (("fit", "potentials/ethanol", "--units", "kcal/mol"), "--units 'kcal/mol': potentials/ethanol is no file"),
         (("fit", "potentials/nothing"), "no problem 'potentials/nothing'"),
         (("fit", "pde/heat"), "pde/heat is no potential"),
         (("fit", "potentials/ammonia", "--model", "magic"), "model 'magic' is unknown; choose one of auto, invariant"),

@@ -98,11 +98,15 @@ WRONG = [
     (lambda: problem().observe(np.zeros((3, 1))), "observe: no values; give them by unknown"),
     (lambda: problem().observe(np.zeros((3, 1)), v=np.zeros(3)), r"observe\(v=...\): no such unknown"),
     (lambda: problem().observe(np.zeros((3, 1)), u=np.zeros(2)), r"observe: u of shape \(2,\); give.*\(3,\)"),
-    (lambda: problem().observe(np.zeros((1, 1)), u=[np.inf]), "give finite values"),
+    (lambda: problem().observe(np.zeros((1, 1)), u=[np.inf]), "u is not finite in row 0"),
     (
         lambda: problem().observe(np.zeros((1, 1)), u=[1j]),
         "u has complex values; give real ones, or declare u as complex",
     ),
+    (lambda: problem().observe([[0.1], [0.2]], u=[0.0, np.nan]), "u is not finite in row 1; drop it"),
+    (lambda: problem(equations={"e": lambda u: u.xx == 1}), "u.xx - 1 instead of u.xx == 1"),
+    (lambda: problem(equations={"e": lambda u: None}), "'e' can't be evaluated at a point: it returns nothing"),
+    (lambda: pn.Disk(x=(-1, 1), y=(-1, 1)), r"x=\(-1, 1\) is no coordinate of a centre: give one number"),
     (lambda: problem().residuals({}), "no field for 'u'; give one for each of u"),
 ]
 RING = pn.Interval(x=(0, 1), periodic=True)
@@ -208,7 +212,7 @@ def test_observations_of_vectors_and_complex_numbers():
     both = pn.Problem(LINE, unknowns={"v": 3, "h": complex}, equations={"e": lambda v, h: v[0].x - h})
     seen = both.observe([[0.1], [0.2]], v=np.ones((2, 3)), h=[1.0, 2.0]).observations[0].values
     assert seen["v"].shape == (2, 3) and seen["h"].dtype == np.complex128, "a real column is a complex one"
-    with pytest.raises(ValueError, match=r"v of shape \(2,\); give finite values of shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"v of shape \(2,\); give values of shape \(2, 3\)"):
         both.observe([[0.1], [0.2]], v=np.ones(2))
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -12,7 +13,7 @@ import pytest
 from made_up import heat
 
 import pinnact as pn
-from pinnact import training
+from pinnact import run
 from pinnact.history import History
 from pinnact.optimisers import LBFGS, AbstractOptimiser, Stage, adam
 from pinnact.optimisers.base import Step
@@ -148,6 +149,25 @@ def test_wrong_arguments_are_refused(options, match):
         solve(**options)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"budget": "60"}, "budget='60': it must be a number"),
+        ({"network": pn.MLP}, r"network=MLP is no network; give a recipe such as pn.MLP\(\)"),
+        ({"network": "mlp"}, "network='mlp' is no network"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        pn.solve(decay(), **arguments)
+
+
+def test_a_reference_that_is_not_finite_is_told_before_training():
+    hole = replace(decay(), reference=lambda t: jnp.sin(t) / t)
+    with pytest.raises(ValueError, match=r"reference of 'u' is not finite at t=0; give it its value there"):
+        pn.solve(hole, steps=1)
+
+
 def test_a_problem_that_is_none():
     with pytest.raises(ValueError, match=r"no pn\.Problem; call the problem's function"):
         pn.solve(decay)
@@ -171,6 +191,7 @@ def test_not_finite_keeps_the_last_good_state(caplog):
 
 def test_never_finite(caplog):
     solution = solve(decay(lambda u: jnp.sqrt(u.value - 1e6)), steps=5)
+    assert "'decay' is not finite at t=" in caplog.text and "correct the equation or the domain" in caplog.text
     assert solution.summary["stopped"] == "not finite" and solution.summary["steps"] == 0
     assert np.isfinite(solution(t=np.linspace(0, 1, 9))).all()
 
@@ -194,14 +215,14 @@ def test_an_interrupt_keeps_what_was_reached(monkeypatch):
 def test_an_interrupt_between_stages_does_not_go_on(monkeypatch):
     """Also the second stage is left out."""
     started = []
-    stage = training.Run._stage
+    stage = run.Run._stage
 
     def once(self, *arguments, **named):
         started.append(1)
         stage(self, *arguments, **named)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.Run, "_stage", once)
+    monkeypatch.setattr(run.Run, "_stage", once)
     solution = solve(optimiser=[Stage(adam(), steps=3), Stage(LBFGS(), steps=3)], budget=100)
     assert started == [1] and solution.summary["stopped"] == "interrupted" and solution.summary["steps"] == 3
 
@@ -270,7 +291,7 @@ def _primitives(jaxpr):
 def test_a_chunk_never_calls_back(optimiser, monkeypatch):
     """A chunk is one compiled loop without a callback into Python."""
     seen = []
-    chunk = training.Run._chunk
+    chunk = run.Run._chunk
 
     def watched(self, method):
         compiled = chunk(self, method)
@@ -281,7 +302,7 @@ def test_a_chunk_never_calls_back(optimiser, monkeypatch):
 
         return call
 
-    monkeypatch.setattr(training.Run, "_chunk", watched)
+    monkeypatch.setattr(run.Run, "_chunk", watched)
     solve(optimiser=optimiser, steps=2)
     assert seen
     for names in seen:
@@ -291,13 +312,13 @@ def test_a_chunk_never_calls_back(optimiser, monkeypatch):
 
 def test_many_steps_are_one_call(monkeypatch):
     calls = []
-    chunk = training.Run._chunk
+    chunk = run.Run._chunk
 
     def counted(self, method):
         compiled = chunk(self, method)
         return lambda *arguments: (calls.append(1), compiled(*arguments))[1]
 
-    monkeypatch.setattr(training.Run, "_chunk", counted)
+    monkeypatch.setattr(run.Run, "_chunk", counted)
     solution = solve(optimiser="adam", steps=1000)
     assert solution.summary["steps"] == 1000 and len(calls) < 40
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import partial
 from math import gamma, inf, pi, prod
+from numbers import Real
 from typing import Any
 
 import jax.numpy as jnp
@@ -155,6 +156,9 @@ def Ball(*, radius: float = 1.0, **centre: float) -> Ellipsoid:
 
 
 def _centre(given: Mapping[str, float], names: tuple[str, ...]) -> dict[str, float]:
+    for name, at in given.items():
+        if not isinstance(at, Real):
+            raise ValueError(f"{name}={at!r} is no coordinate of a centre: give one number, as in {name}=0.0")
     if set(given) <= set(names):
         return {name: given.get(name, 0.0) for name in names}
     if len(given) != len(names):
