@@ -23,7 +23,7 @@ class Limits:
             if value is not None and not (
                 isinstance(value, int | float | np.number) and value > 0 and math.isfinite(value)
             ):
-                raise ValueError(f"{name}={value!r}: it must be a number, above 0 and finite")
+                raise ValueError(f"{name}={value!r}: it must be above 0 and finite, a number")
 
 
 def minutes(value: float) -> float:

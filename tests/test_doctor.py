@@ -32,7 +32,7 @@ def run(capsys, monkeypatch):
 def test_the_command(capsys, monkeypatch):
     code, out, err = run(capsys, monkeypatch)
     assert (code, err) == (0, "") and "\x1b" not in out
-    lines = {line[:34].strip(): line[34:] for line in out.splitlines()}
+    lines = {line[:38].strip(): line[38:] for line in out.splitlines()}
     assert set(lines) > {"python", "pinnact", "equinox", "numpy", "derivatives against jax.hessian"}
     assert lines["jax"] == jax.__version__ and jax.devices()[0].platform in lines["device"]
     assert sum(text.startswith("ok: ") for text in lines.values()) == 4 and "WRONG" not in out

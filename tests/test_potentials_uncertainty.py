@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pinnact.history import History
 from pinnact.potentials import (
     AtomicNetwork,
     Doubtful,
@@ -21,6 +22,7 @@ from pinnact.potentials.bodyorder import BodyOrder
 from pinnact.potentials.cutoffs import Radial
 from pinnact.potentials.ensemble import Committee
 from pinnact.potentials.potential import energy_and_forces, is_trained
+from pinnact.potentials.surface import Surface
 from pinnact.potentials.uncertainty import calibrate
 
 SMALL = AtomicNetwork(width=8, spec=BodyOrder(Radial(cutoff=3.0, count=3), (3, 3), angular=2), features=12)
@@ -99,10 +101,12 @@ def test_an_ensemble_comes_back_from_its_folder(surface, ethanol, tmp_path):
 
 
 def test_what_has_no_spread_says_so(few):
-    one = fit(few, InvariantMLP(width=4), steps=1)
+    untrained = lambda recipe: Surface(
+        recipe.begin(few, jax.random.key(0), 1.0).finished(), tuple(few.molecule), tuple(few.elements), {}, History(())
+    )
+    one, several = untrained(InvariantMLP(width=4)), untrained(Ensemble(InvariantMLP(width=4), 2))
     with pytest.raises(ValueError, match=r"Invariant is one potential and has no spread; fit pn.potentials.Ensemble"):
         one.uncertainty(few.geometry(0))
-    several = fit(few, Ensemble(InvariantMLP(width=4), 2), steps=1)
     with pytest.raises(ValueError, match=r"not calibrated; take surface\.calibrated"):
         several.uncertainty(few.geometry(0))
     with pytest.raises(ValueError, match="members=1: one has no spread"):

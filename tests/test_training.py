@@ -152,7 +152,7 @@ def test_wrong_arguments_are_refused(options, match):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"budget": "60"}, "budget='60': it must be a number"),
+        ({"budget": "60"}, "budget='60': it must be above 0 and finite, a number"),
         ({"network": pn.MLP}, r"network=MLP is no network; give a recipe such as pn.MLP\(\)"),
         ({"network": "mlp"}, "network='mlp' is no network"),
     ],
