@@ -1,6 +1,7 @@
 """Force matching, networks of inverse distances, surfaces and their files."""
 
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -218,3 +219,19 @@ def test_the_model_is_chosen_by_atoms_and_frames(data):
     ):
         recipe, reason = automatic(frames)
         assert isinstance(recipe, kind) and why in reason
+
+
+def test_atoms_in_another_order_are_noticed(ethanol):
+    """The hydroxyl hydrogen and one of the methyl group change places: the same elements, other bonds."""
+    surface = fit(ethanol[:10], KernelPotential(length=8.0))
+    oxygen = int(np.flatnonzero(ethanol.molecule == 8)[0])
+    of_oxygen = [i + j - oxygen for i, j in surface.summary["bonds"] if oxygen in (i, j)]
+    hydroxyl = next(atom for atom in of_oxygen if ethanol.molecule[atom] == 1)
+    order = np.arange(len(ethanol.molecule))
+    other = next(int(atom) for atom in order if ethanol.molecule[atom] == 1 and atom != hydroxyl)
+    order[[hydroxyl, other]] = order[[other, hydroxyl]]
+    others = ethanol[10:20]
+    swapped = replace(others, positions=others.positions[:, order], forces=others.forces[:, order])
+    with pytest.warns(UserWarning, match="another isomer, or the atoms come in another order"):
+        surface.errors(swapped)
+    surface.errors(others)  # warnings are errors here: these have none

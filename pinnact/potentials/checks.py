@@ -3,12 +3,14 @@
 Energies in eV, lengths in angstrom, forces in eV/angstrom.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from jaxtyping import Float, Int
 
 from pinnact.potentials import units
 from pinnact.potentials.configurations import SYMBOLS, Configurations, symbols
-from pinnact.potentials.symmetries import bond_graph
+from pinnact.potentials.symmetries import bond_graph, bonded_share
 
 CLOSEST = 0.2  # angstrom; the shortest bond, H2, is 0.74
 FEWEST = 20  # pairs of frames: a regression through fewer is an anecdote
@@ -41,6 +43,27 @@ def check(configurations: Configurations) -> list[str]:
     _apart(configurations)
     _forces_fit(configurations)
     return [line for line in (_duplicates(configurations), _order(configurations), _swaps(configurations)) if line]
+
+
+def other_bonds(known: Iterable[Iterable[int]], configurations: Configurations) -> str:
+    """What to say where frames have other bonds than the `known` pairs of atoms; "" where they have the same.
+
+    Others are bonds in nine frames out of ten, and known ones in less than one: a proton on its way counts as neither.
+    """
+    numbers = configurations.molecule
+    if numbers is None:
+        return ""
+    share, trained = bonded_share(configurations), {tuple(pair) for pair in known}
+    new = {(i, j) for i, j in np.argwhere(np.triu(share) > 0.9).tolist()} - trained
+    missing = {pair for pair in trained if share[pair] < 0.1}
+    if not new and not missing:
+        return ""
+    names = [f"{symbol}{atom}" for atom, symbol in enumerate(symbols(numbers))]
+    shown = lambda pairs: ", ".join(f"{names[i]}-{names[j]}" for i, j in sorted(pairs)[:3]) or "none"
+    return (
+        f"{configurations.name}: bonds that the surface was not trained on: {shown(new)}; missing: {shown(missing)}; "
+        "another isomer, or the atoms come in another order"
+    )
 
 
 def force_slope(configurations: Configurations) -> tuple[float, float]:

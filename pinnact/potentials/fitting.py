@@ -13,6 +13,7 @@ from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.matching import Matching, match
 from pinnact.potentials.potential import AbstractPotential, Recipe, is_trained
 from pinnact.potentials.surface import Surface
+from pinnact.potentials.symmetries import bonds
 from pinnact.precision import precision as precision_context
 from pinnact.smoothness import SmoothnessError
 
@@ -61,6 +62,7 @@ def fit(
     molecule = tuple(map(int, train.molecule)) if model.one_molecule and train.molecule is not None else None
     summary = {
         "model": name,
+        "bonds": None if molecule is None else bonds(train),
         "activation": getattr(getattr(model, "activation", None), "name", None),
         "data": train.name,
         "frames": len(train),

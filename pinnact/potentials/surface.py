@@ -3,6 +3,7 @@
 Energies in eV, forces in eV/angstrom, errors in meV and meV/angstrom, wave numbers in 1/cm.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
@@ -16,6 +17,7 @@ from jaxtyping import Float
 
 from pinnact.history import History
 from pinnact.potentials import calculator, relaxation, storage, uncertainty
+from pinnact.potentials.checks import other_bonds
 from pinnact.potentials.configurations import Configurations, Geometry, symbols
 from pinnact.potentials.evaluation import evaluate, hessian, in_float64
 from pinnact.potentials.matching import Frames
@@ -100,8 +102,13 @@ class Surface:
             return np.asarray(energies), np.asarray(forces)
 
     def errors(self, data: Configurations) -> dict[str, float]:
-        """Mean absolute, root mean square and largest errors: energies in meV, force components in meV/angstrom."""
+        """Mean absolute, root mean square and largest errors: energies in meV, force components in meV/angstrom.
+
+        Warns of frames with other bonds than those of training: most often their atoms come in another order.
+        """
         energies, forces = self.predict(data)
+        if (known := self.summary.get("bonds")) and (doubt := other_bonds(known, data)):
+            warnings.warn(doubt, stacklevel=2)
         off = 1e3 * (energies - data.energies)
         wrong = 1e3 * (forces - data.forces)[data.numbers > 0]
         return {

@@ -4,7 +4,7 @@ Lengths in angstrom.
 """
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from pinnact.potentials.configurations import Configurations, symbols
@@ -24,9 +24,17 @@ _STRETCH = 1.25  # what a bond may be longer than the sum of its radii: a vibrat
 def bond_graph(configurations: Configurations) -> Bool[np.ndarray, "atoms atoms"]:
     """Which atoms of one molecule are bonded: nearer than 1.25 (r_i + r_j) in at least half of the frames.
 
-    The r are covalent radii (Cordero et al. 2008, doi:10.1039/b801115j). Half of the frames, so that a bond stretched
-    in passing stays one and a hydrogen bond that is short in passing is none. Raises ValueError for frames of
-    different molecules, and for an element without a radius.
+    Half of the frames, so that a bond stretched in passing stays one and a hydrogen bond that is short in passing is
+    none. Raises ValueError as `bonded_share` does.
+    """
+    return bonded_share(configurations) >= 0.5
+
+
+def bonded_share(configurations: Configurations) -> Float[np.ndarray, "atoms atoms"]:
+    """In what share of the frames of one molecule two atoms are nearer than 1.25 (r_i + r_j); 0 on the diagonal.
+
+    The r are covalent radii (Cordero et al. 2008, doi:10.1039/b801115j). Raises ValueError for frames of different
+    molecules, and for an element without a radius.
     """
     numbers = configurations.molecule
     if numbers is None:
@@ -43,7 +51,13 @@ def bond_graph(configurations: Configurations) -> Bool[np.ndarray, "atoms atoms"
     near = np.zeros(longest.shape)
     for positions in configurations.positions:  # a frame at a time: memory stays small
         near += np.linalg.norm(positions[:, None] - positions[None, :], axis=-1) < longest
-    return (near >= len(configurations) / 2) & ~np.eye(len(numbers), dtype=bool)
+    np.fill_diagonal(near, 0.0)
+    return near / len(configurations)
+
+
+def bonds(configurations: Configurations) -> list[tuple[int, int]]:
+    """The pairs of bonded atoms of one molecule (see `bond_graph`)."""
+    return [(int(i), int(j)) for i, j in np.argwhere(np.triu(bond_graph(configurations)))]
 
 
 def hops(adjacency: Bool[np.ndarray, "atoms atoms"]) -> Int[np.ndarray, "atoms atoms"]:
