@@ -62,7 +62,7 @@ def fit(
     molecule = tuple(map(int, train.molecule)) if model.one_molecule and train.molecule is not None else None
     summary = {
         "model": name,
-        "bonds": None if molecule is None else bonds(train),
+        "bonds": None if molecule is None else [list(pair) for pair in bonds(train)],
         "activation": getattr(getattr(model, "activation", None), "name", None),
         "data": train.name,
         "frames": len(train),
