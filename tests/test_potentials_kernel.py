@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinnact.potentials import Configurations
+from pinnact.potentials import Configurations, cholesky
 from pinnact.potentials.kernel import Kernel, KernelPotential
 from pinnact.potentials.kernels import Parts, gaussian, matern52, rational_quadratic, second_derivatives, solve
 from pinnact.potentials.pairs import Pairs
@@ -132,6 +132,40 @@ def test_solve_takes_the_lower_half():
     full, right = root @ root.T, rng.normal(size=6)
     shifted = full + 1e-3 * np.diag(full).mean() * np.eye(6)
     assert np.allclose(solve(np.asfortranarray(np.tril(full)), right, 1e-3), np.linalg.solve(shifted, right))
+
+
+def positive(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, n)) @ np.diag(np.linspace(0.1, 1, n)) @ rng.normal(size=(n, n)).T, rng.normal(size=n)
+
+
+@pytest.mark.parametrize("n", [1, 6, 7, 12, 29])
+def test_the_factor_in_blocks_is_that_of_lapack(n, monkeypatch):
+    """Whatever n is beside the block; the upper half is never read."""
+    monkeypatch.setattr(cholesky, "BLOCK", 6)
+    root, right = positive(n)
+    full = root @ root.T + np.eye(n)
+    factor = np.asfortranarray(np.where(np.tri(n) > 0, full, np.nan))
+    cholesky.factorise(factor)
+    np.testing.assert_allclose(np.tril(factor), np.linalg.cholesky(full), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(cholesky.substitute(factor, right), np.linalg.solve(full, right), rtol=1e-9)
+
+
+def test_an_indefinite_matrix_is_told():
+    matrix = np.asfortranarray(np.diag(np.r_[np.ones(700), -1.0, np.ones(50)]))
+    with pytest.raises(np.linalg.LinAlgError):
+        cholesky.factorise(matrix)
+
+
+@pytest.mark.slow
+def test_more_rows_than_openblas_factorises_on_two_threads():
+    """scipy.linalg.cho_factor ends the process here (OpenBLAS 0.3.30, from some 17,000 rows on, two threads)."""
+    n = 20_000
+    matrix = np.full((n, n), 0.5, order="F")
+    matrix[np.diag_indices(n)] = n
+    cholesky.factorise(matrix)
+    x = cholesky.substitute(matrix, np.ones(n))
+    np.testing.assert_allclose(x, 1 / (n + 0.5 * (n - 1)), rtol=1e-12)
 
 
 @pytest.mark.parametrize("regularisation, tolerance", [(1e-9, 1e-3), (1e-13, 1e-6)])

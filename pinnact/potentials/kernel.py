@@ -17,10 +17,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pinnact.potentials import relevance
+from pinnact.potentials.cholesky import factorise
 from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.kernels import Parts, Radial, rational_quadratic, second_derivatives, solve
 from pinnact.potentials.pairs import Pairs
@@ -157,7 +157,7 @@ class KernelPotential:
         second_derivatives(self.kernel, parts, pairs.permuted, x, derivatives)
         assembly = (time.perf_counter() - begun) / len(few) ** 2
         begun = time.perf_counter()
-        scipy.linalg.cho_factor(np.eye(rows, order="F"), lower=True, overwrite_a=True, check_finite=False)
+        factorise(np.eye(rows, order="F"))
         factor = (time.perf_counter() - begun) * (m / rows) ** 3
         memory = _half_of_memory() if self.most_memory is None else self.most_memory
         limits = {

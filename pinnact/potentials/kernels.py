@@ -11,8 +11,9 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-import scipy.linalg
 from jaxtyping import Array, Float, Int
+
+from pinnact.potentials.cholesky import factorise, substitute
 
 E = 2.718281828459045
 
@@ -90,5 +91,5 @@ def solve(
     """
     diagonal = np.einsum("ii->i", matrix)
     diagonal += regularisation * diagonal.mean()
-    factor = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
-    return scipy.linalg.cho_solve(factor, right, check_finite=False)
+    factorise(matrix)
+    return substitute(matrix, right)
