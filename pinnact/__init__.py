@@ -39,6 +39,7 @@ from pinnact.activations import swish as swish
 from pinnact.activations import tanh as tanh
 from pinnact.activations import trainable_rational as trainable_rational
 from pinnact.activations import trainable_swish as trainable_swish
+from pinnact.checkpoints import Checkpoints as Checkpoints
 from pinnact.coefficients import Bounded as Bounded
 from pinnact.coefficients import Free as Free
 from pinnact.coefficients import Positive as Positive

@@ -15,7 +15,8 @@ import numpy as np
 import typer
 
 from pinnact import activations, coefficients, library, networks, potential_commands
-from pinnact.console import check_folder, free_folder, say
+from pinnact.checkpoints import Checkpoints
+from pinnact.console import CHECKPOINTS, Every, Resume, ended_early, run_folder, say
 from pinnact.doctor import examine
 from pinnact.problem import Problem
 from pinnact.smoothness import SmoothnessError
@@ -67,6 +68,8 @@ def solve(
     allow_rough: Annotated[
         bool, typer.Option("--allow-rough", help="Train although the activation is too rough.")
     ] = False,
+    resume: Resume = False,
+    checkpoint_every: Every = 60.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
 ) -> None:
     """Solve a problem and write its folder: summary.json, history.csv, solution.eqx and figures."""
@@ -81,15 +84,14 @@ def solve(
         raise ValueError(f"network {network!r} is unknown; choose one of {', '.join(networks.RECIPES)}")
     sizes = {name: value for name, value in (("width", width), ("depth", depth)) if value is not None}
     recipe = networks.RECIPES[network](activation=activations.get(activation), **sizes)
-    folder = free_folder(made.name) if out is None else out
-    check_folder(folder)
+    folder = run_folder(made.name, out, resume)
     if not quiet:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         logging.getLogger("pinnact").setLevel(logging.INFO)
     solution = solve_problem(
         made, recipe, optimiser=optimiser, seed=seed, budget=budget, steps=steps, hard=not no_hard, engine=engine,
         precision="float32" if float32 else "float64", allow_rough=allow_rough, device=_device(device),
-        progress=not quiet,
+        checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every), progress=not quiet,
     )  # fmt: skip
     solution.summary["command"] = shlex.join(["pinnact", *sys.argv[1:]])
     solution.write(folder)
@@ -99,8 +101,8 @@ def solve(
         kept = "the last good state" if solution.summary["steps"] else "the untrained network"
         say(f"training ended without a finite solution; {kept} is in {folder}", style="red")
         raise typer.Exit(EXIT_NOT_FINITE)
-    if solution.summary["stopped"] == "interrupted":
-        raise typer.Exit(EXIT_INTERRUPTED)
+    if code := ended_early(solution.summary["stopped"], folder):
+        raise typer.Exit(code)
 
 
 @app.command()

@@ -1,11 +1,21 @@
 """What commands share: a line on standard error, and the folder of a run."""
 
 import os
+import shlex
+import sys
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
+from pinnact.interrupts import WORDS
+
 console = Console(stderr=True)
+CHECKPOINTS = "checkpoints"
+SIGNALS = {word: int(number) for number, word in WORDS.items()}
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out; the same command otherwise.")]
+Every = Annotated[float, typer.Option(help="Seconds between two checkpoints; inf: only one at the end.")]
 
 
 def say(text: str, style: str | None = None) -> None:
@@ -22,10 +32,15 @@ def free_folder(name: str) -> Path:
     return folder
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that holds another run or that can't be written, before training starts."""
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"{folder} holds another run or other files; choose another --out, or remove it")
+def check_folder(folder: Path, resume: bool = False) -> None:
+    """Refuse a folder that holds another run or that can't be written, before training starts.
+
+    To `resume`, it must hold the checkpoints of a run, or nothing yet.
+    """
+    kept = (folder / CHECKPOINTS).is_dir()
+    if folder.is_dir() and any(folder.iterdir()) and not (resume and kept):
+        hint = "add --resume to go on with it, choose another --out," if kept else "choose another --out"
+        raise ValueError(f"{folder} holds another run or other files; {hint} or remove it")
     parent = folder
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent
@@ -33,3 +48,23 @@ def check_folder(folder: Path) -> None:
         raise ValueError(
             f"{folder} can't be written: {parent} is no folder that you may write to; choose another --out"
         )
+
+
+def run_folder(name: str, out: Path | None, resume: bool) -> Path:
+    """The checked folder of a run: `out`, or a free one of that name where none is given."""
+    if resume and out is None:
+        raise ValueError("--resume needs --out DIR, the folder of the run to go on with")
+    folder = free_folder(name) if out is None else out
+    check_folder(folder, resume)
+    return folder
+
+
+def ended_early(stopped: str, folder: Path) -> int:
+    """The exit code of a run that a signal stopped, said together with how to go on; 0 for any other."""
+    if stopped not in SIGNALS:
+        return 0
+    again = [word for word in sys.argv[1:] if word != "--resume"]
+    given = any(word == "--out" or word.startswith("--out=") for word in again)
+    command = shlex.join(["pinnact", *again, *([] if given else ["--out", str(folder)]), "--resume"])
+    say(f"{stopped}; to go on: {command}")
+    return 128 + SIGNALS[stopped]

@@ -1,8 +1,6 @@
 """Self-checks of this installation on this device: versions, precision, and numbers that must come out right."""
 
-import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +9,7 @@ import numpy as np
 from pinnact import activations
 from pinnact.operators import forward, hessian_engine
 from pinnact.precision import precision
-
-PACKAGES = ("pinnact", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "matplotlib")
+from pinnact.versions import versions
 
 
 @dataclass(frozen=True)
@@ -22,17 +19,6 @@ class Check:
     name: str
     holds: bool
     seen: str
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed as a package"
-    return found
 
 
 def large_reduction() -> Check:

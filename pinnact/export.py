@@ -13,10 +13,10 @@ from scipy.spatial import Delaunay, KDTree
 
 from pinnact.domains import Domain, Mesh, Polygon, SpaceTime
 from pinnact.figures import is_cloud
+from pinnact.files import atomic
 from pinnact.plotting import Trained
 from pinnact.precision import precision
 from pinnact.scoring import reference_values
-from pinnact.storage import atomic
 
 AXIS_POINTS = {1: 1001, 2: 129, 3: 41}
 MOST_POINTS = 10**7

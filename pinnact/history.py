@@ -4,6 +4,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 
 class History:
     """Rows of `step, seconds, loss`, the mean square of each residual by name, the error (None if unknown), and the
@@ -35,6 +37,17 @@ class History:
     def column(self, name: str) -> list[float]:
         """One column as floats; what is unknown is nan."""
         return [float("nan") if row[name] is None else float(row[name]) for row in self.rows]  # type: ignore[arg-type]
+
+    def table(self) -> np.ndarray:
+        """All rows as numbers `(rows, columns)`; what is unknown is nan."""
+        return np.array([self.column(name) for name in self.columns], float).T.reshape(-1, len(self.columns))
+
+    def fill(self, table: np.ndarray) -> None:
+        """The rows of a `table`, in place of those that are there."""
+        plain = (
+            {k: None if np.isnan(v) else float(v) for k, v in zip(self.columns, row, strict=True)} for row in table
+        )
+        self.rows = [row | {"step": int(row["step"] or 0)} for row in plain]
 
     def __len__(self) -> int:
         return len(self.rows)

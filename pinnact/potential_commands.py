@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from pinnact import activations, library, potentials
-from pinnact.console import check_folder, free_folder, say
+from pinnact.checkpoints import Checkpoints
+from pinnact.console import CHECKPOINTS, Every, Resume, check_folder, ended_early, run_folder, say
+from pinnact.files import atomic, plain_data
 from pinnact.potentials import Configurations, Geometry, Surface, Task
 from pinnact.potentials.choice import automatic
-from pinnact.storage import atomic, plain_data
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Potential energy surfaces of molecules.")
 MODELS = {
@@ -46,6 +47,8 @@ def fit(
     seed: Annotated[int, typer.Option(help="Seed of the split and of the weights.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/potential-DATA.")] = None,
     allow_rough: Annotated[bool, typer.Option("--allow-rough", help="Train although forces will jump.")] = False,
+    resume: Resume = False,
+    checkpoint_every: Every = 60.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
 ) -> None:
     """Learn a surface from energies and forces; writes surface.npz, summary.json and history.csv."""
@@ -59,15 +62,15 @@ def fit(
             raise ValueError(f"{type(recipe).__name__} ({reason}) has no activation; add --model invariant")
         recipe = replace(recipe, activation=chosen)  # type: ignore[type-var]
     recipe = potentials.Ensemble(recipe, members) if members != 1 else recipe
-    folder = free_folder(f"potential-{learn.name}") if out is None else out
-    check_folder(folder)
+    folder = run_folder(f"potential-{learn.name}", out, resume)
     if not quiet:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         logging.getLogger("pinnact").setLevel(logging.INFO)
         say(f"{learn!r}; {getattr(recipe, 'name', type(recipe).__name__)}: {reason}")
     surface = potentials.fit(
-        learn, recipe, budget=budget, steps=steps, seed=seed, allow_rough=allow_rough, progress=not quiet
-    )
+        learn, recipe, budget=budget, steps=steps, seed=seed, allow_rough=allow_rough, progress=not quiet,
+        checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every),
+    )  # fmt: skip
     surface = surface.calibrated(check) if members != 1 else surface
     summary = surface.summary | {"reason": reason, "tested_on": len(check)} | surface.errors(check)
     surface.save(folder)
@@ -77,6 +80,8 @@ def fit(
         surface.history.write(folder / "history.csv")
     _write(folder / "summary.json", summary)
     _report(summary, folder)
+    if code := ended_early(str(summary["stopped"]), folder):
+        raise typer.Exit(code)
 
 
 @app.command()

@@ -1,11 +1,8 @@
 """A solution: trained fields that can be evaluated, scored, plotted, saved and exported."""
 
 import json
-import platform
-import sys
 from collections.abc import Mapping
 from functools import cached_property
-from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,21 +14,21 @@ from numpy.typing import ArrayLike
 
 from pinnact import animation, export, plotting, storage
 from pinnact.evaluation import CoefficientField, Evaluator, to_points
+from pinnact.files import atomic, plain_data
 from pinnact.history import History
 from pinnact.model import Model, Networks
 from pinnact.operators import Index
 from pinnact.precision import precision
 from pinnact.problem import Problem
 from pinnact.scoring import Score
-from pinnact.storage import atomic
 from pinnact.system import System
+from pinnact.versions import versions
 
 SUMMARY = (
     "problem", "activation", "network", "parameters", "optimiser", "seed", "precision", "device", "seconds", "steps",
     "loss", "relative_l2", "max_error", "lift_error", "unknowns", "built_in", "notes", "stopped",
-    "settings", "versions",
+    "settings", "resumed", "versions",
 )  # fmt: skip
-PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
 
 
 class Solution:
@@ -155,13 +152,13 @@ class Solution:
         if "relative_l2" not in known:
             known |= {"relative_l2": self.error() or None, "max_error": self.max_error() or None}
         if "versions" not in known:
-            known["versions"] = _versions()
+            known["versions"] = versions()
         known.setdefault("problem", self.problem.name)
         known.setdefault("unknowns", self.unknowns)
         known.setdefault("built_in", self.system.ansatz.built_in)
         known.setdefault("notes", self.system.ansatz.notes)
         ordered = {name: known.pop(name, None) for name in SUMMARY}
-        return storage.plain_data(ordered | known)
+        return plain_data(ordered | known)
 
     # -- pictures, files ----------------------------------------------------------------------------------------
 
@@ -242,9 +239,3 @@ def load(path: str | PathLike[str], problem: Problem, network: Networks | None =
 
 def _shaped(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return value.reshape((*shape, *value.shape[1:]))
-
-
-def _versions() -> dict[str, str]:
-    # Our own version is that of the imported package, also where it runs from a checkout without being installed.
-    own = {"pinnact": sys.modules[__package__ or "pinnact"].__version__}  # type: ignore[attr-defined]
-    return own | {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}

@@ -1,4 +1,4 @@
-"""Solutions in a file: one line of JSON that says what it holds, then the arrays of the model. No pickle.
+"""Solutions in a file: one line of JSON that says what it holds, then the arrays of the model (`files.write_arrays`).
 
 The header alone tells problem, network, precision, summary and history (`head -1 solution.eqx | python -m json.tool`).
 What Python functions define (equations, data that are built in) is not stored: the problem is given again at loading,
@@ -7,23 +7,19 @@ and recorded values at four points show whether it is the one that the solution 
 
 import copy
 import dataclasses
-import hashlib
-import io
 import json
-import math
-import os
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from pinnact import activations
 from pinnact.activations import AbstractActivation
+from pinnact.files import plain_data, read_arrays, write_arrays
 from pinnact.history import History
 from pinnact.lifts import for_problem, plain
 from pinnact.model import Model, Networks, build_model
@@ -35,37 +31,6 @@ from pinnact.system import System
 FORMAT, VERSION = "pinnact solution", 1
 KNOWN = {recipe.__name__: recipe for recipe in (MLP, PirateNet, Fourier)}
 CHECK_POINTS = 4
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when all went well, and vanishes otherwise."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def plain_data(value: Any) -> Any:
-    """`value` as JSON has it: NumPy numbers and arrays become Python's, what is not finite None, other things text."""
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case complex():
-            return [plain_data(value.real), plain_data(value.imag)]
-        case Mapping():
-            return {str(key): plain_data(entry) for key, entry in value.items()}
-        case list() | tuple():
-            return [plain_data(entry) for entry in value]
-        case np.ndarray() | np.generic():
-            return plain_data(value.tolist())
-    return str(value)
 
 
 # -- networks as text ----------------------------------------------------------------------------------------------
@@ -167,9 +132,6 @@ def save(
     values: Mapping[str, np.ndarray],
 ) -> None:
     """Write a solution; `values` are those at `check_points`."""
-    buffer = io.BytesIO()
-    eqx.tree_serialise_leaves(buffer, (model, *system.along))
-    payload = buffer.getvalue()
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -190,11 +152,9 @@ def save(
             "inferred": list(history.inferred),
             "rows": plain_data(list(history)),
         },
-        "bytes": len(payload),
     }
-    header["sha256"] = _digest(header, payload)
-    with atomic(path) as temporary:
-        temporary.write_bytes(json.dumps(header).encode() + b"\n" + payload)
+    leaves = jax.tree.leaves(eqx.filter((model, *system.along), eqx.is_array_like))
+    write_arrays(path, header, [np.asarray(leaf) for leaf in leaves])
 
 
 def _arrays(model: Model) -> list[dict[str, Any]]:
@@ -203,6 +163,14 @@ def _arrays(model: Model) -> list[dict[str, Any]]:
         {"name": jax.tree_util.keystr(key), "shape": list(np.shape(leaf)), "dtype": str(np.asarray(leaf).dtype)}
         for key, leaf in leaves
     ]
+
+
+def _with_arrays(model: Model, arrays: list[np.ndarray]) -> Model:
+    """The model with these numbers in place of its own, in the order of `_arrays`."""
+    mine, rest = eqx.partition(model, eqx.is_array_like)
+    leaves, structure = jax.tree.flatten(mine)
+    saved = [jnp.asarray(new) if eqx.is_array(old) else new.item() for old, new in zip(leaves, arrays, strict=True)]
+    return eqx.combine(jax.tree.unflatten(structure, saved), rest)
 
 
 def _is_embedding(node: Any) -> bool:
@@ -227,37 +195,12 @@ def _with_frequencies(model: Model, frequencies: list[Any]) -> Model:
     return jax.tree.map(restored, model, is_leaf=_is_embedding)
 
 
-def _digest(header: Mapping[str, Any], payload: bytes) -> str:
-    words = {key: value for key, value in header.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(words).encode() + b"\n" + payload).hexdigest()
-
-
 # -- reading ----------------------------------------------------------------------------------------------
-
-
-def read_header(path: Path) -> tuple[dict[str, Any], bytes]:
-    """The header and the payload of a file, both checked; ValueError says in one line what is wrong with it."""
-    first, newline, payload = path.read_bytes().partition(b"\n")
-    try:
-        header = json.loads(first)
-    except ValueError as error:
-        raise ValueError(f"{path}: cut off or no pinnact solution, its first line is no header in JSON") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"{path}: no pinnact solution, its header does not say so")
-    if header.get("version") != VERSION:
-        raise ValueError(f"{path}: of format {header.get('version')}, this pinnact reads {VERSION}; use the newer one")
-    if not newline or len(payload) != header.get("bytes"):
-        raise ValueError(
-            f"{path}: damaged, {len(payload)} bytes of arrays instead of {header.get('bytes')}; copy or save it again"
-        )
-    if _digest(header, payload) != header.get("sha256"):
-        raise ValueError(f"{path}: damaged, its checksum does not fit; copy or save it again")
-    return header, payload
 
 
 def load(path: Path, problem: Problem, network: Networks | None = None) -> Stored:
     """What `save` wrote, put together with its problem; ValueError where the two don't belong together."""
-    header, payload = read_header(path)
+    header, arrays = read_arrays(path, FORMAT, VERSION)
     for key, mine in problem_data(problem).items():
         if key == "problem" and UNNAMED in (mine, header[key]):
             continue
@@ -288,7 +231,8 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
             raise ValueError(f"{path}: holds {len(header['arrays'])} arrays, the network needs {len(_arrays(model))}")
         if len(_embeddings(model)) != len(header["frequencies"]):
             raise ValueError(f"{path}: saved with another kind of network; give the same one")
-        models = eqx.tree_deserialise_leaves(io.BytesIO(payload), (model,) * (1 + header["along"]))
+        one = len(header["arrays"])
+        models = [_with_arrays(model, arrays[i * one : (i + 1) * one]) for i in range(1 + header["along"])]
         model, *along = (_with_frequencies(each, header["frequencies"]) for each in models)
         system: System | None = System(problem, ansatz)
         for each in along:

@@ -1,11 +1,15 @@
 """Training: `solve` introduces a problem, a network and an optimiser to each other."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
 import jax
+import numpy as np
 
+from pinnact.checkpoints import Checkpoints, Keeper
 from pinnact.collocation import AbstractResampling, Points, ResidualAdaptive
 from pinnact.lifts import for_problem
 from pinnact.limits import Limits
@@ -20,6 +24,7 @@ from pinnact.run import Run
 from pinnact.scoring import Score
 from pinnact.smoothness import check_smoothness
 from pinnact.solution import Solution
+from pinnact.storage import network_data, problem_data
 from pinnact.system import System
 from pinnact.weights import AbstractWeights, Fixed
 
@@ -44,6 +49,7 @@ def solve(
     engine: str = "forward",
     allow_rough: bool = False,
     device: Any = None,
+    checkpoint: Checkpoints | str | PathLike[str] | None = None,
     progress: bool = False,
 ) -> Solution:
     """Train a network until the residuals of `problem` vanish, and return the solution.
@@ -51,8 +57,16 @@ def solve(
     `network` is a recipe (`pn.MLP()` by default), an Equinox module of one point, or one of these an unknown in a
     mapping. `budget` is wall-clock seconds, compilation included (60 unless `steps` is given); `tolerance` a loss at
     which to stop, `patience` a number of steps without a lower loss. `hard=False` builds nothing into the field.
-    Ctrl-C ends training with what was reached. A loss that is no longer finite ends it with the last good state.
-    Raises ValueError for arguments that don't fit, SmoothnessError for a network that is too rough.
+    Ctrl-C and SIGTERM end training with what was reached. A loss that is no longer finite ends it with the last good
+    state.
+
+    With `checkpoint`, a folder (or `Checkpoints(folder, every=60.0, keep=2)`), the state is written there now and
+    then and at the end, and a run that finds its own state there goes on with it: killed at any moment and called
+    again, it ends with the same bits as a run that was never stopped (with `steps`, on the same machine). `budget` and
+    `steps` are those of all calls together, so larger ones train on.
+
+    Raises ValueError for arguments that don't fit and for a folder with the checkpoints of another run, SmoothnessError
+    for a network that is too rough.
     """
     if not isinstance(problem, Problem):
         raise ValueError(f"problem={problem!r} is no pn.Problem; call the problem's function first, as in burgers()")
@@ -73,8 +87,18 @@ def solve(
         score = Score.of(problem)
     with precision_context(precision), jax.default_device(device):
         system = System(problem, ansatz, ENGINES[engine])
-        run = Run(
-            system, network, limits, points or Points(), weights or Fixed(), resampling or ResidualAdaptive(gap=2.0),
-            optimiser, seed, precision, score, ProgressLine() if progress else NoProgress(), label,
-        )  # fmt: skip
-        return run.train()
+        points, weights, resampling = points or Points(), weights or Fixed(), resampling or ResidualAdaptive(gap=2.0)
+        known = {"network": network_data(network), "seed": seed, "precision": precision, "hard": hard, "engine": engine}
+        drawn = {"points": repr(points), "weights": repr(weights), "resampling": repr(resampling)}
+        with Keeper(checkpoint, problem_data(problem) | {"data": _digest(problem)} | known | drawn) as keeper:
+            run = Run(
+                system, network, limits, points, weights, resampling, optimiser, seed, precision, score,
+                ProgressLine() if progress else NoProgress(), label, keeper,
+            )  # fmt: skip
+            return run.train()
+
+
+def _digest(problem: Problem) -> str:
+    """A checksum of all observations."""
+    arrays = [np.asarray(a) for o in problem.observations for a in (o.points, *o.values.values())]
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest() if arrays else ""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pinnact import potentials
+from pinnact.files import plain_data
 from pinnact.potentials.choice import automatic
-from pinnact.storage import plain_data
 
 SHIPPED = Path(__file__).parent.parent / "problems" / "potentials"
 # row: (files, frames for training, budget in seconds, force MAE to reach in meV/angstrom)

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 import pinnact as pn
 from pinnact import library
+from pinnact.files import plain_data
 from pinnact.potentials import Surface, Task
-from pinnact.storage import plain_data
 
 NAMES = ("tanh", "gelu", "silu", "relu")
 SPAN, POINTS = 0.02, 401  # angstrom and points of the stretch: 0.05 mA a step

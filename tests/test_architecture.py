@@ -15,7 +15,18 @@ PACKAGE = ROOT / "pinnact"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "problems" not in path.relative_to(PACKAGE).parts)
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 LEVELS = (
-    ("activations", "operators", "sampling", "metrics", "precision", "references", "limits"),
+    (
+        "activations",
+        "operators",
+        "sampling",
+        "metrics",
+        "precision",
+        "references",
+        "limits",
+        "files",
+        "versions",
+        "interrupts",
+    ),
     ("domains", "networks"),
     ("fields",),
     (
@@ -33,7 +44,7 @@ LEVELS = (
         "model",
     ),
     ("system",),
-    ("optimisers", "weights", "collocation", "history", "scoring", "progress"),
+    ("optimisers", "weights", "collocation", "history", "scoring", "progress", "checkpoints", "flat"),
     ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export"),
     ("run", "training", "potentials"),
     ("cli", "potential_commands", "console", "doctor", "library"),

@@ -125,7 +125,7 @@ def test_a_file_of_ones_own_with_arguments(pinnact, decay, tmp_path):
     assert found["problem"] == "decay" and found["seed"] == 2 and found["network"] == "MLP 1x6"
     assert found["relative_l2"]["u"] < 1e-3
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "history.csv", "solution.eqx", "solution.png", "summary.json",
+        "checkpoints", "history.csv", "solution.eqx", "solution.png", "summary.json",
     ]  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """`pinnact potential`: what the commands write and say, and how they end."""
 
 import json
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -25,12 +27,30 @@ def summary(folder):
 
 
 def test_a_fit_writes_its_folder(fitted):
-    assert {path.name for path in fitted.iterdir()} == {"surface.npz", "summary.json", "history.csv"}
+    assert {path.name for path in fitted.iterdir()} == {"surface.npz", "summary.json", "history.csv", "checkpoints"}
     found = summary(fitted)
     assert found.keys() >= ERRORS | {"model", "activation", "seconds", "steps", "stopped", "reason", "tested_on"}
     assert (found["frames"], found["steps"], found["stopped"], found["tested_on"]) == (60, 300, "steps", 300)
     assert History.read(fitted / "history.csv").column("step")[-1] == 300
     assert 0 < found["force_mae_mev_per_angstrom"] < 1000
+
+
+def test_a_fit_that_was_stopped_goes_on(pinnact, tmp_path, monkeypatch):
+    short = (*FIT, "--model", "invariant", "--steps", 400)
+    with monkeypatch.context() as patched:
+        append = History.append
+        watched = lambda self, step, *rest: (
+            append(self, step, *rest),
+            step >= 40 and os.kill(os.getpid(), signal.SIGINT),
+        )
+        patched.setattr(History, "append", watched)
+        code, _, err = pinnact(*short, "--out", "run")
+    assert code == 130 and "interrupted; to go on: pinnact potential fit" in err
+    assert 40 <= summary(tmp_path / "run")["steps"] < 400
+    assert pinnact(*short, "--out", "run", "--resume")[0] == 0
+    assert pinnact(*short, "--out", "whole")[0] == 0
+    for name in ERRORS | {"steps"}:
+        assert summary(tmp_path / "run")[name] == summary(tmp_path / "whole")[name]
 
 
 def test_a_test_repeats_the_fits_errors(pinnact, fitted, tmp_path):

@@ -11,6 +11,8 @@ from scipy.spatial.transform import Rotation
 from toys import water
 
 import pinnact as pn
+from pinnact.checkpoints import Checkpoints
+from pinnact.history import History
 from pinnact.potentials import (
     AtomicNetwork,
     Configurations,
@@ -45,7 +47,13 @@ def data():
 
 @pytest.fixture(scope="module")
 def surface(data):
-    return fit(data[0], InvariantMLP(width=24, activation=pn.gelu), steps=4000, precision="float64")
+    return fit(
+        data[0],
+        InvariantMLP(width=24, activation=pn.gelu),
+        steps=3000,
+        precision="float64",
+        matching=Matching(rate=1e-2),
+    )
 
 
 def test_a_network_learns_a_surface_from_its_forces(data, surface):
@@ -108,6 +116,39 @@ def test_the_same_seed_gives_the_same_surface(data):
     recipe = InvariantMLP(width=8)
     first, second, other = (fit(data[0], recipe, steps=30, seed=seed) for seed in (3, 3, 4))
     assert first.energy(REST) == second.energy(REST) != other.energy(REST)
+
+
+def test_training_that_was_killed_ends_with_the_same_bits(data, tmp_path, monkeypatch):
+    run = lambda **options: fit(data[0], InvariantMLP(width=8), steps=60, **options)
+    append = History.append
+
+    def die(self, step, *rest):
+        append(self, step, *rest)
+        if step >= 25:
+            raise SystemExit
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(History, "append", die)
+        run(checkpoint=Checkpoints(tmp_path, every=0))
+    whole, again = run(), run(checkpoint=Checkpoints(tmp_path, every=0))
+    assert again.energy(REST) == whole.energy(REST) and np.array_equal(again.forces(REST), whole.forces(REST))
+    assert again.history.column("error") == whole.history.column("error")
+    for other, message in (
+        ({"seed": 1}, "seed was 0 and is 1"),
+        ({"matching": Matching(rate=1e-3)}, "matching was .*rate=0.002.* and is .*rate=0.001"),
+        ({"validation": 0.1}, "validation was 0.05 and is 0.1"),
+    ):
+        with pytest.raises(ValueError, match=f"of another run, {message}"):
+            run(checkpoint=tmp_path, **other)
+    with pytest.raises(ValueError, match="of another run, frames was"):
+        fit(data[1], InvariantMLP(width=8), steps=60, checkpoint=tmp_path)
+
+
+def test_training_ends_early_without_progress(data):
+    """Parameters that were the best on the frames held out are kept."""
+    still = Matching(rate=1e-12)
+    fitted = fit(data[0], InvariantMLP(width=8), steps=4000, patience=100, matching=still)
+    assert fitted.summary["stopped"] == "patience" and fitted.summary["steps"] < 4000
 
 
 @pytest.mark.parametrize("weights", [(10.0, 1.0), (0.001, 1.0)])

@@ -140,7 +140,7 @@ def test_summary_holds_the_contract_in_order(trained):
     assert tuple(trained.summary) == SUMMARY
     assert trained.summary["relative_l2"] == trained.error() and trained.summary["built_in"] == ["walls", "start"]
     assert trained.summary["parameters"] == trained.model.parameters and trained.summary["steps"] == 20
-    assert {"pinnact", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "python"} == set(
+    assert {"pinnact", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "matplotlib", "python"} == set(
         trained.summary["versions"]
     )
     json.dumps(trained.summary, allow_nan=False)

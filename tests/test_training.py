@@ -13,7 +13,7 @@ import pytest
 from made_up import heat
 
 import pinnact as pn
-from pinnact import run
+from pinnact import flat, run
 from pinnact.history import History
 from pinnact.optimisers import LBFGS, AbstractOptimiser, Stage, adam
 from pinnact.optimisers.base import Step
@@ -291,7 +291,7 @@ def _primitives(jaxpr):
 def test_a_chunk_never_calls_back(optimiser, monkeypatch):
     """A chunk is one compiled loop without a callback into Python."""
     seen = []
-    chunk = run.Run._chunk
+    chunk = flat.Flat.chunk
 
     def watched(self, method):
         compiled = chunk(self, method)
@@ -302,7 +302,7 @@ def test_a_chunk_never_calls_back(optimiser, monkeypatch):
 
         return call
 
-    monkeypatch.setattr(run.Run, "_chunk", watched)
+    monkeypatch.setattr(flat.Flat, "chunk", watched)
     solve(optimiser=optimiser, steps=2)
     assert seen
     for names in seen:
@@ -312,13 +312,13 @@ def test_a_chunk_never_calls_back(optimiser, monkeypatch):
 
 def test_many_steps_are_one_call(monkeypatch):
     calls = []
-    chunk = run.Run._chunk
+    chunk = flat.Flat.chunk
 
     def counted(self, method):
         compiled = chunk(self, method)
         return lambda *arguments: (calls.append(1), compiled(*arguments))[1]
 
-    monkeypatch.setattr(run.Run, "_chunk", counted)
+    monkeypatch.setattr(flat.Flat, "chunk", counted)
     solution = solve(optimiser="adam", steps=1000)
     assert solution.summary["steps"] == 1000 and len(calls) < 40
 

@@ -1,12 +1,15 @@
 """`fit`: from configurations and a recipe to a surface."""
 
+import hashlib
 import time
 from dataclasses import replace
+from os import PathLike
 
 import equinox as eqx
 import jax
 import numpy as np
 
+from pinnact.checkpoints import Checkpoints, Keeper
 from pinnact.history import History
 from pinnact.limits import Limits
 from pinnact.potentials.configurations import Configurations
@@ -30,19 +33,25 @@ def fit(
     matching: Matching | None = None,
     precision: str = "float32",
     seed: int = 0,
+    patience: int | None = None,
     allow_rough: bool = False,
+    checkpoint: Checkpoints | str | PathLike[str] | None = None,
     progress: bool = False,
 ) -> Surface:
     """A surface fitted to energies and forces.
 
     `budget` is wall-clock seconds, compilation included (60 unless `steps` is given). A share `validation` of the
     frames, at least one, is held out to pick the best parameters; recipes that are `fitted` by a linear solve take
-    all frames. Networks train in `precision`; every answer of the surface is computed in float64.
+    all frames. Networks train in `precision`; every answer of the surface is computed in float64. `patience` is a
+    number of steps without a smaller error on the frames held out, after which training stops early.
+
+    With `checkpoint` a network's training goes on where it was stopped or killed, as in `solve`; a linear solve has
+    nothing to keep.
 
     Raises SmoothnessError for an activation with a kink, whose forces would jump (`allow_rough=True` to see it), and
     ValueError for arguments that don't fit.
     """
-    limits = Limits(60.0 if budget is None and steps is None else budget, steps)
+    limits = Limits(60.0 if budget is None and steps is None else budget, steps, patience=patience)
     name = getattr(model, "name", type(model).__name__)
     if not 0 < validation < 1:
         raise ValueError(f"validation={validation} is no share of the frames; give one between 0 and 1")
@@ -57,7 +66,13 @@ def fit(
         if model.fitted:
             potential, history, stopped = model.begin(train, key, limits.budget or 60.0), History(()), "solved"
         else:
-            potential, history, stopped = _trained(train, model, limits, validation, matching, key, progress)
+            matching = matching or Matching()
+            asked = {"model": repr(model), "matching": repr(matching), "validation": validation}
+            known = {"seed": seed, "precision": precision, "frames": _digest(train)}
+            with Keeper(checkpoint, asked | known) as keeper:
+                potential, history, stopped = _trained(
+                    train, model, limits, validation, matching, key, keeper, progress
+                )
     elements = tuple(train.elements)
     molecule = tuple(map(int, train.molecule)) if model.one_molecule and train.molecule is not None else None
     summary = {
@@ -86,8 +101,9 @@ def _trained(
     model: Recipe,
     limits: Limits,
     validation: float,
-    matching: Matching | None,
+    matching: Matching,
     key: jax.Array,
+    keeper: Keeper,
     progress: bool,
 ) -> tuple[AbstractPotential, History, str]:
     began = time.perf_counter()
@@ -100,6 +116,12 @@ def _trained(
     if limits.budget is not None:
         limits = replace(limits, budget=max(1.0, limits.budget - (time.perf_counter() - began)))
     return match(
-        potential, train[order[held:]], train[order[:held]], matching or Matching(),
-        limits=limits, key=k_train, progress=progress,
+        potential, train[order[held:]], train[order[:held]], matching,
+        limits=limits, key=k_train, keeper=keeper, progress=progress,
     )  # fmt: skip
+
+
+def _digest(data: Configurations) -> str:
+    """A checksum of all frames."""
+    arrays = (data.numbers, data.positions, data.energies, data.forces, data.cells)
+    return hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in arrays if a is not None)).hexdigest()

@@ -18,7 +18,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from pinnact.checkpoints import Keeper, restore
 from pinnact.history import History
+from pinnact.interrupts import Interrupts
 from pinnact.limits import Limits
 from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.potential import AbstractPotential, is_trained
@@ -26,6 +28,7 @@ from pinnact.precision import precision
 from pinnact.progress import NoProgress, ProgressLine
 
 CHUNK_SECONDS = 1.0  # how long the compiled loop runs between two looks at the clock
+TESTS = 200  # how often a number of steps is divided to test on the frames held out
 
 
 class Frames(NamedTuple):
@@ -76,10 +79,68 @@ class _Data(NamedTuple):
 
 
 class _State(NamedTuple):
+    """Where training stands; `best` is the average that erred least (by `least`, at step `best_count`) when tested."""
+
     parameters: Any
     average: Any
     moments: Any
     count: Array
+    best: Any
+    least: Array
+    best_count: Array
+
+    @staticmethod
+    def of(trained: Any) -> "_State":
+        """Before the first step; nothing has been tested yet, so the start is the best."""
+        float_, zero = jax.tree.leaves(trained)[0].dtype, jnp.zeros((), jnp.int32)
+        moments = optax.scale_by_adam().init(trained)
+        return _State(trained, trained, moments, zero, trained, jnp.full((), jnp.inf, float_), zero)
+
+    def tested(self, error: Array) -> "_State":
+        """With the force error of `average` on the frames held out."""
+        better = error < self.least
+        best, least, count = jax.tree.map(
+            lambda new, old: jnp.where(better, new, old),
+            (self.average, error, self.count),
+            (self.best, self.least, self.best_count),
+        )
+        return self._replace(best=best, least=least, best_count=count)
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """When to test and when to stop. With a number of steps, both depend on nothing else: a seed fixes every bit."""
+
+    limits: Limits
+
+    def time_over(self, seconds: float) -> float:
+        """The share of the budget that is over."""
+        return 0.0 if self.limits.budget is None else seconds / self.limits.budget
+
+    @property
+    def per_step(self) -> float:
+        """The share of the run that a step is; 0 where time decides."""
+        return 0.0 if self.limits.steps is None else 1 / self.limits.steps
+
+    def left(self, step: int) -> int:
+        """The steps to the next test."""
+        if self.limits.steps is None:
+            return 10**9
+        every = math.ceil(self.limits.steps / TESTS)
+        return min(self.limits.steps - step, every - step % every)
+
+    def tests(self, step: int) -> bool:
+        """Whether to test now."""
+        return self.limits.steps is None or step == self.limits.steps or self.left(step) == self.left(0)
+
+    def over(self, state: _State, seconds: float) -> str:
+        """Why to stop now, or an empty string."""
+        limits, step = self.limits, int(state.count)
+        if limits.budget is not None and seconds >= limits.budget:
+            return "budget"
+        if limits.steps is not None and step >= limits.steps:
+            return "steps"
+        return "patience" if limits.patience and step - int(state.best_count) >= limits.patience else ""
 
 
 def match(
@@ -90,12 +151,13 @@ def match(
     *,
     limits: Limits,
     key: PRNGKeyArray,
+    keeper: Keeper,
     progress: bool,
 ) -> tuple[AbstractPotential, History, str]:
     """The trained potential with the least force error on `validation`, the history, and why training stopped.
 
     The history has the mean absolute force error on `validation` in meV/angstrom as its `error`. Call it within the
-    precision to train in. Ctrl-C ends training with what was reached.
+    precision to train in. Ctrl-C and SIGTERM end training with what was reached; `keeper` holds the checkpoints.
     """
     began = time.perf_counter()
     frames, held_out = (Frames.of(_without_constants(potential, data)) for data in (train, validation))
@@ -107,42 +169,46 @@ def match(
         _Data(some, _described(potential, data, float_)) for some, data in ((frames, train), (held_out, validation))
     )
     chunk, error = _compiled(fixed, settings, key)
-    adam = optax.scale_by_adam()
-    state = _State(trained, trained, adam.init(trained), jnp.zeros((), jnp.int32))
-    history, stopped, size, budget, steps = History(("energy", "forces")), "", 1, limits.budget, limits.steps
-    best = (math.inf, trained)
-    passed = lambda: time.perf_counter() - began
-    with ProgressLine() if progress else NoProgress() as line:
+    state, schedule = _State.of(trained), _Schedule(limits)
+    history, stopped, size, earlier = History(("energy", "forces")), "", 1, 0.0
+    if saved := keeper.newest():
+        *arrays, rows = saved.arrays
+        state, earlier = restore(saved, arrays, state), saved.numbers["seconds"]
+        history.fill(rows)
+        stopped = schedule.over(state, earlier)
+    passed = lambda: earlier + time.perf_counter() - began
+    keep = lambda: keeper.save(int(state.count), {"seconds": passed()}, (state, history.table()))
+    with Interrupts() as interrupts, ProgressLine() if progress else NoProgress() as line:
         try:
             while not stopped:
-                now = int(state.count)
-                left = math.inf if steps is None else steps - now
-                share = max(0.0 if budget is None else passed() / budget, 0.0 if steps is None else now / steps)
-                clock = time.perf_counter()
-                state, (energy, forces) = chunk(
-                    state, learnt, jnp.asarray(share, float_), jnp.asarray(int(min(size, left)))
+                clock, steps = time.perf_counter(), min(size, schedule.left(int(state.count)))
+                share, per_step = (
+                    jnp.asarray(schedule.time_over(passed()), float_),
+                    jnp.asarray(schedule.per_step, float_),
                 )
+                after, (energy, forces) = chunk(state, learnt, share, per_step, jnp.asarray(steps))
                 loss = float(settings.energy_weight * energy + settings.force_weight * forces)
                 spent = time.perf_counter() - clock
                 if not math.isfinite(loss):
                     stopped = "not finite"
                     break
-                mae = float(error(state.average, checked))
-                best = min(best, (mae, state.average), key=lambda entry: entry[0])
-                seconds = passed()
-                history.append(
-                    int(state.count), seconds, loss, {"energy": float(energy), "forces": float(forces)}, 1e3 * mae
-                )
-                line.update(int(state.count), seconds, loss, 1e3 * mae, limits)
+                state = after
+                if schedule.tests(int(state.count)):
+                    mae = error(state.average, checked)
+                    state = state.tested(mae)
+                    row = (int(state.count), passed(), loss)
+                    history.append(*row, {"energy": float(energy), "forces": float(forces)}, 1e3 * float(mae))
+                    line.update(*row, 1e3 * float(mae), limits)
                 if spent < 2 * CHUNK_SECONDS or size > 1:  # the first chunk compiles
-                    size = max(1, min(int(size * CHUNK_SECONDS / max(spent, 1e-4)), 4 * size))
-                if budget is not None and seconds >= budget:
-                    stopped = "budget"
-                elif steps is not None and int(state.count) >= steps:
-                    stopped = "steps"
+                    size = max(1, min(int(steps * CHUNK_SECONDS / max(spent, 1e-4)), 4 * size))
+                stopped = schedule.over(state, passed()) or interrupts.stopped
+                if not stopped and keeper.due:
+                    keep()
+            if stopped != "not finite":
+                keep()
         except KeyboardInterrupt:
             stopped = "interrupted"
-    return eqx.combine(best[1], whole).finished(), history, stopped
+    return eqx.combine(state.best, whole).finished(), history, stopped
 
 
 def _without_constants(potential: AbstractPotential, data: Configurations) -> Configurations:
@@ -180,24 +246,28 @@ def _compiled(fixed: Any, settings: Matching, key: PRNGKeyArray) -> tuple[Callab
         energy, forces = jnp.mean(parts[0]), jnp.mean(parts[1])
         return settings.energy_weight * energy + settings.force_weight * forces, (energy, forces)
 
-    def chunk(state: _State, data: _Data, share: Array, most: Array) -> tuple[_State, tuple[Array, Array]]:
+    def chunk(
+        state: _State, data: _Data, share: Array, per_step: Array, most: Array
+    ) -> tuple[_State, tuple[Array, Array]]:
         n = len(data.frames.positions)
         batch = min(settings.batch, n)
-        rate = settings.rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(share, 1.0)))
 
         def body(_: Array, carry: tuple[_State, tuple[Array, Array]]) -> tuple[_State, tuple[Array, Array]]:
             state, sums = carry
             k_rows, k_sample = jax.random.split(jax.random.fold_in(key, state.count))
             rows = jax.random.randint(k_rows, (batch,), 0, n)
             gradient, parts = jax.grad(losses, has_aux=True)(state.parameters, data.take(rows), k_sample)
+            over = jnp.minimum(jnp.maximum(share, state.count * per_step), 1.0)
+            rate = settings.rate * 0.5 * (1 + jnp.cos(jnp.pi * over))
             direction, moments = adam.update(gradient, state.moments)
             parameters = jax.tree.map(lambda p, d: p - rate * d, state.parameters, direction)
             keep = jnp.minimum(1 - 1 / settings.average, state.count / (state.count + 10)).astype(rate.dtype)
             average = jax.tree.map(lambda a, p: keep * a + (1 - keep) * p, state.average, parameters)
             sums = jax.tree.map(jnp.add, sums, parts)
-            return _State(parameters, average, moments, state.count + 1), sums
+            after = state._replace(parameters=parameters, average=average, moments=moments, count=state.count + 1)
+            return after, sums
 
-        zero = jnp.zeros((), rate.dtype)
+        zero = jnp.zeros((), share.dtype)
         state, sums = jax.lax.fori_loop(0, most, body, (state, (zero, zero)))
         return state, jax.tree.map(lambda s: s / most, sums)
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from pinnact import activations
 from pinnact.activations import AbstractActivation
+from pinnact.files import atomic, plain_data
 from pinnact.history import History
 from pinnact.potentials.potential import AbstractPotential
 from pinnact.precision import precision
-from pinnact.storage import atomic, plain_data
 
 FORMAT, VERSION = "pinnact surface", 1
 PACKAGE = "pinnact."

@@ -1,0 +1,200 @@
+"""Checkpoints: the state of a run in a folder, so that a run that was stopped or killed goes on where it was.
+
+Every so many seconds, and at the end, the arrays of a run and the plain numbers beside them become one file with a
+checksum, moved to its place when it is whole. The newest few are kept. A file that is damaged is named and the one
+before it taken; one of another run is refused with what differs.
+"""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnact.files import held, plain_data, read_arrays, write_arrays
+from pinnact.versions import versions
+
+logger = logging.getLogger("pinnact")
+FORMAT, VERSION = "pinnact checkpoint", 1
+SUFFIX = ".ckpt"
+LONG = 60  # characters of what differs that are told
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where and how often the state of a run is written: to `folder`, every `every` seconds, the newest `keep` kept."""
+
+    folder: str | PathLike[str]
+    every: float = 60.0
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.every >= 0:
+            raise ValueError(f"every={self.every}: give the seconds between two checkpoints, 0 or more")
+        if self.keep < 1:
+            raise ValueError(f"keep={self.keep} checkpoints; give at least 1")
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self.folder)
+
+    @property
+    def files(self) -> list[Path]:
+        """Those that are there, the newest first."""
+        return sorted(self.path.glob(f"[0-9]*{SUFFIX}"), reverse=True)
+
+
+class Saved(NamedTuple):
+    """What a checkpoint gives back."""
+
+    path: Path
+    numbers: dict[str, Any]
+    arrays: list[np.ndarray]
+
+
+class Keeper:
+    """Holds the folder of `checkpoints` for one run, as a context; without one, all it does is nothing.
+
+    `run` tells in plain data which run it is: a checkpoint where any of it differs is refused.
+    """
+
+    def __init__(self, checkpoints: Checkpoints | str | PathLike[str] | None, run: Mapping[str, Any]) -> None:
+        given = checkpoints is None or isinstance(checkpoints, Checkpoints)
+        self.checkpoints: Checkpoints | None = checkpoints if given else Checkpoints(checkpoints)  # type: ignore[arg-type,assignment]
+        self.run = {key: _words(plain_data(value)) for key, value in run.items()}
+        self.failing = False
+        self.last = time.monotonic()
+        self.held = ExitStack()
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is a folder to write to."""
+        return self.checkpoints is not None
+
+    def __enter__(self) -> "Keeper":
+        if self.checkpoints is not None:
+            self.held.enter_context(held(self.checkpoints.path))
+            for left in self.checkpoints.path.glob(f".*{SUFFIX}"):
+                left.unlink()  # of a process that was killed while it wrote
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.held.close()
+
+    def newest(self) -> Saved | None:
+        """The newest whole checkpoint; None where there is none yet. ValueError for another run's."""
+        if self.checkpoints is None or not (files := self.checkpoints.files):
+            return None
+        for path in files:
+            try:
+                header, arrays = read_arrays(path, FORMAT, VERSION)
+            except ValueError as error:
+                logger.warning("%s; the checkpoint before it is taken", error)
+                continue
+            self._compare(path, header)
+            logger.info("%s: goes on at step %d", path, header["step"])
+            return Saved(path, header["numbers"], arrays)
+        raise ValueError(f"{self.checkpoints.path} holds no checkpoint that is whole; remove it to start anew")
+
+    def _compare(self, path: Path, header: Mapping[str, Any]) -> None:
+        for key in (*self.run, *header["run"]):
+            mine, saved = self.run.get(key), header["run"].get(key)
+            if mine != saved:
+                was, now = _differing(saved, mine)
+                raise ValueError(
+                    f"{path}: of another run, {key} was {was} and is {now}; give the same, or another folder"
+                )
+        now = versions()
+        if now["pinnact"] != header["versions"]["pinnact"]:
+            raise ValueError(
+                f"{path}: written by pinnact {header['versions']['pinnact']}, this is {now['pinnact']}; "
+                "go on with that one, or start anew in another folder"
+            )
+        changed = {name: saved for name, saved in header["versions"].items() if now.get(name) != saved}
+        for name, saved in changed.items():
+            logger.warning(
+                "%s: written with %s %s, this is %s: the last digits may differ", path, name, saved, now[name]
+            )
+
+    @property
+    def due(self) -> bool:
+        """Whether the time between two checkpoints is over."""
+        return self.checkpoints is not None and time.monotonic() - self.last >= self.checkpoints.every
+
+    def save(self, step: int, numbers: Mapping[str, Any], state: Any) -> bool:
+        """Write the arrays of `state`, a pytree, and the plain `numbers`; whether that went well.
+
+        A disk that is full or a folder that is gone is told once and tried again the next time: training goes on.
+        """
+        if self.checkpoints is None:
+            return True
+        header = {
+            "format": FORMAT,
+            "version": VERSION,
+            "step": step,
+            "run": self.run,
+            "versions": versions(),
+            "numbers": dict(numbers),
+        }
+        try:
+            self.checkpoints.path.mkdir(parents=True, exist_ok=True)
+            path = self.checkpoints.path / f"{step:012d}{SUFFIX}"
+            write_arrays(path, header, [_array(leaf) for leaf in jax.tree.leaves(state)])
+            for old in self.checkpoints.files[self.checkpoints.keep :]:
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            if not self.failing:
+                logger.warning("no checkpoint could be written (%s); training goes on and tries again", error)
+            self.failing = True
+        else:
+            if self.failing:
+                logger.warning("checkpoints are written again, at step %d", step)
+            self.failing = False
+        self.last = time.monotonic()
+        return not self.failing
+
+
+def restore(saved: Saved, arrays: Sequence[np.ndarray], like: Any, shapes: bool = True) -> Any:
+    """The pytree `like` (arrays, or their shapes) with saved `arrays` in place of its own.
+
+    Raises ValueError where their number, a type or, if asked for, a shape differs.
+    """
+    leaves, structure = jax.tree.flatten(like)
+    if len(leaves) != len(arrays):
+        raise ValueError(f"{saved.path}: holds {len(arrays)} arrays where {len(leaves)} are needed; start anew")
+    values = []
+    for leaf, array in zip(leaves, arrays, strict=True):
+        is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        if not is_key and (array.dtype != leaf.dtype or (shapes and array.shape != leaf.shape)):
+            was, now = f"{array.dtype}{list(array.shape)}", f"{leaf.dtype}{list(leaf.shape)}"
+            raise ValueError(f"{saved.path}: of another network or optimiser, {was} instead of {now}; give the same")
+        values.append(jax.random.wrap_key_data(jnp.asarray(array)) if is_key else jnp.asarray(array))
+    return jax.tree.unflatten(structure, values)
+
+
+def _array(leaf: Any) -> np.ndarray:
+    is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+
+
+def _words(value: Any) -> Any:
+    """Plain data without addresses in memory, which differ from process to process."""
+    return json.loads(re.sub(r" at 0x[0-9a-f]+", "", json.dumps(value)))
+
+
+def _differing(saved: Any, mine: Any) -> tuple[str, str]:
+    """Both as text; of long texts, the words from where they differ."""
+    texts = [json.dumps(value).replace('"', "") for value in (saved, mine)]
+    same = next((i for i, (a, b) in enumerate(zip(*texts)) if a != b), min(map(len, texts)))
+    begin = 0 if max(map(len, texts)) <= LONG else 1 + max(texts[0].rfind(mark, 0, same) for mark in ",([{")
+    return texts[0][begin : begin + LONG].strip(), texts[1][begin : begin + LONG].strip()
