@@ -29,7 +29,12 @@ ROWS = {
     "aspirin": ("rmd17_aspirin", 1000, 900, 45),
     "ethanol_long": ("rmd17_ethanol", 1000, 1800, 8),
 }
-MODELS = ("auto", "kernel")
+MODELS = {  # beside "auto"
+    "kernel": potentials.KernelPotential,
+    "linear": potentials.AtomicLinear,
+    "atomic": potentials.AtomicNetwork,
+    "equivariant": potentials.EquivariantPotential,
+}
 
 
 def files(row: str, data: Path) -> tuple[Path, Path]:
@@ -44,7 +49,7 @@ def measure(row: str, model: str, seed: int, data: Path) -> dict[str, Any]:
     _, frames, budget, _ = ROWS[row]
     if len(train) > frames:
         train = train.split(frames, seed=seed)[0]
-    recipe = automatic(train)[0] if model == "auto" else potentials.KernelPotential()
+    recipe = automatic(train)[0] if model == "auto" else MODELS[model]()
     surface = potentials.fit(train, recipe, budget=budget, seed=seed)
     return surface.summary | surface.errors(test)
 
@@ -58,15 +63,15 @@ def run(row: str, model: str, seed: int, data: Path, out: Path) -> dict[str, Any
     return json.loads(path.read_text())
 
 
-def table(rows: list[str], seeds: int, data: Path, out: Path) -> None:
+def table(rows: list[str], models: list[str], seeds: int, data: Path, out: Path) -> None:
     """A line for each row and model: medians over seeds, all seeds' force errors, seconds."""
     print("| data | model | frames | budget | force MAE | RMSE | largest | energy MAE | all seeds | s | reach |")
     print("|---" * 11 + "|")
     for row in rows:
         _, frames, budget, target = ROWS[row]
         runs: list[dict[str, Any]] = []
-        for model in MODELS:
-            if model == "kernel" and runs[0]["model"] == "KernelPotential":
+        for model in models:
+            if model == "kernel" and runs and runs[0]["model"] == "KernelPotential":
                 continue  # the automatic choice was this one
             runs = [run(row, model, seed, data, out) for seed in range(seeds)]
             median = lambda key, runs=runs: statistics.median(r[key] for r in runs)
@@ -86,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the npz files")
     parser.add_argument("--rows", default=",".join(ROWS), help="comma-separated names")
+    parser.add_argument("--models", default="auto,kernel", help=f"out of auto, {', '.join(MODELS)}")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/potentials"))
     parser.add_argument("--one", nargs=3, metavar=("ROW", "MODEL", "SEED"), help=argparse.SUPPRESS)
@@ -101,7 +107,7 @@ def main() -> None:
     rows = [row for row in options.rows.split(",") if all(path.exists() for path in files(row, options.data))]
     if not rows:
         raise SystemExit(f"none of the rows' files is in {options.data}; give --data DIR, or --rows own")
-    table(rows, options.seeds, options.data, options.out)
+    table(rows, options.models.split(","), options.seeds, options.data, options.out)
 
 
 if __name__ == "__main__":

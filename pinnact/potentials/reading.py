@@ -36,7 +36,8 @@ def read(path: str | Path, *, units: str | None = None, isolated: Mapping[int, f
     * extended XYZ, trajectories and whatever else ASE reads (`pip install 'pinnact[chem]'`): eV and angstrom. Frames of
       different composition are padded; a frame that holds a single atom gives that element's isolated energy.
 
-    `units` says otherwise: an energy, and a length where it is not angstrom, as `"kcal/mol"` or `"hartree, bohr"`.
+    `units` says otherwise: an energy, and a length where it is not angstrom, as `"kcal/mol"` or `"hartree, bohr"`. It
+    goes before unit strings of the file, with a warning where they differ.
     `isolated`, energies (eV) of isolated atoms by atomic number, goes before what the file has.
 
     Raises FileNotFoundError, and ValueError for a file that can't be read, has no forces, unknown units, shapes that
@@ -47,13 +48,16 @@ def read(path: str | Path, *, units: str | None = None, isolated: Mapping[int, f
         raise FileNotFoundError(f"no file {path}; give an npz, extended XYZ or another file of frames with forces")
     said = None if units is None else Units.of(units)
     try:
-        data, in_file = _from_npz(path) if path.suffix == ".npz" else (read_frames(path), Units())
+        data, words, stated = _from_npz(path) if path.suffix == ".npz" else (read_frames(path), "eV", False)
+        in_file = Units.of(words)
         data = _converted(data, said or in_file)
         if isolated is not None:
             data = replace(data, isolated=dict(isolated))
         doubts = check(data)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    if stated and said not in (None, in_file):
+        doubts = [*doubts, f"says that it is in {words}; taken as {units}, as asked for"]
     for doubt in doubts:
         warnings.warn(f"{path}: {doubt}", stacklevel=2)
     return data
@@ -87,7 +91,8 @@ def read_geometry(path: str | Path) -> Geometry:
     return first_geometry(path)
 
 
-def _from_npz(path: Path) -> tuple[Configurations, Units]:
+def _from_npz(path: Path) -> tuple[Configurations, str, bool]:
+    """Its frames as they stand there, their units in words, and whether the file itself says so."""
     try:
         with path.open("rb") as opened, np.load(opened) as file:
             arrays = {name: file[name] for name in file.files}
@@ -122,8 +127,9 @@ def _from_npz(path: Path) -> tuple[Configurations, Units]:
         name=path.stem,
         order=order.astype(int) if order.shape == (len(positions),) else np.zeros(0, int),
     )
-    energy = _word(arrays.get("e_unit")) or ("kcal/mol" if set(arrays) >= RMD17 or SGDML & set(arrays) else "eV")
-    return data, Units.of(f"{energy}, {_word(arrays.get('r_unit')) or 'angstrom'}")
+    energy, length = _word(arrays.get("e_unit")), _word(arrays.get("r_unit"))
+    usual = "kcal/mol" if set(arrays) >= RMD17 or SGDML & set(arrays) else "eV"
+    return data, f"{energy or usual}, {length or 'angstrom'}", bool(energy or length)
 
 
 def _word(value: np.ndarray | None) -> str:
