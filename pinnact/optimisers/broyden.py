@@ -1,5 +1,6 @@
 """The self-scaled Broyden method: a dense quasi-Newton method that scales itself at every step."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -47,6 +48,10 @@ class SelfScaledBroyden(AbstractOptimiser):
         inverse = scale * jnp.eye(gradient.size, dtype=gradient.dtype)
         one = jnp.ones((), gradient.dtype)
         return BroydenState(value, gradient, inverse, -scale * gradient, one, jnp.array(True))
+
+    def eased(self, times: int) -> "SelfScaledBroyden":
+        """A tenth of the first step each time."""
+        return replace(self, first_step=self.first_step * 0.1**times)
 
     def step(self, objective: Objective, parameters: Parameters, state: BroydenState) -> Step:
         """One line search and one update of the inverse Hessian."""

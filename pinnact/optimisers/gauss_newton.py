@@ -1,5 +1,6 @@
 """Levenberg-Marquardt: damped Gauss-Newton steps on the weighted rows."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -37,6 +38,10 @@ class LevenbergMarquardt(AbstractOptimiser):
     def refresh(self, state: MarquardtState, value: Float[Array, ""], gradient: Parameters) -> MarquardtState:
         """Keep the damping, take the new loss."""
         return state._replace(value=value)
+
+    def eased(self, times: int) -> "LevenbergMarquardt":
+        """A thousand times the first damping each time."""
+        return replace(self, damping=self.damping * 1e3**times)
 
     def step(self, objective: Objective, parameters: Parameters, state: MarquardtState) -> Step:
         """One Jacobian, and dampings until the loss falls."""

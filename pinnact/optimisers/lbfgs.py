@@ -1,5 +1,6 @@
 """L-BFGS: quasi-Newton with a short memory, for more parameters than a dense matrix can hold."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -42,6 +43,10 @@ class LBFGS(AbstractOptimiser):
     def refresh(self, state: LBFGSState, value: Float[Array, ""], gradient: Parameters) -> LBFGSState:
         """Keep the memory, take the new loss and gradient."""
         return state._replace(value=value, gradient=gradient, fresh=jnp.array(False))
+
+    def eased(self, times: int) -> "LBFGS":
+        """A tenth of the first step each time."""
+        return replace(self, first_step=self.first_step * 0.1**times)
 
     def step(self, objective: Objective, parameters: Parameters, state: LBFGSState) -> Step:
         """The two-loop recursion and one line search."""
