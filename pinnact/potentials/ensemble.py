@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pinnact.activations import AbstractActivation
 from pinnact.potentials.configurations import Configurations
+from pinnact.potentials.matching import Matching
 from pinnact.potentials.potential import AbstractPotential, Recipe, energy_and_forces, is_trained
 
 
@@ -123,6 +124,11 @@ class Ensemble:
     def periodic(self) -> bool:
         """As the members are."""
         return self.recipe.periodic
+
+    @property
+    def matching(self) -> Matching:
+        """That of the members."""
+        return getattr(self.recipe, "matching", Matching())
 
     def begin(self, train: Configurations, key: PRNGKeyArray, budget: float) -> Committee:
         """The untrained members: each with its own weights, all with the constants of the first."""

@@ -1,8 +1,11 @@
-"""Equivariant message passing: atoms carry scalars and vectors, which turn with the molecule.
+"""Equivariant message passing: atoms carry scalars, vectors and tensors, which turn with the molecule.
 
-After PaiNN (Schuett, Unke, Gastegger 2021, arXiv 2102.03150), with every root and unit vector softened and a C-infinity
-cutoff, so that the energy is as smooth as its activation. Of any composition and number of atoms, molecules and cells.
+After PaiNN (Schuett, Unke, Gastegger 2021, arXiv 2102.03150), with tensors of degree 2 beside its vectors, every root
+and unit vector softened and a C-infinity cutoff, so that the energy is as smooth as its activation. Of any composition
+and number of atoms, molecules and cells.
 """
+
+# ruff: noqa: E741 (l is the degree of a harmonic, as in every book)
 
 from dataclasses import dataclass, field
 from typing import final
@@ -18,13 +21,16 @@ from pinnact.networks import Dense
 from pinnact.potentials.atomic import shifts
 from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.cutoffs import Radial
+from pinnact.potentials.harmonics import coupling, solid_harmonics
+from pinnact.potentials.matching import Matching
 from pinnact.potentials.neighbours import Images, images_within, neighbours
 from pinnact.potentials.potential import AbstractPotential
 from pinnact.potentials.repulsion import ZBL
 
-_SOFT = 0.1  # of the length of a vector channel: its square root stays smooth where the vector vanishes
-Scalars = Float[Array, "a f"]
-Vectors = Float[Array, "a f 3"]
+_SOFT = 0.1  # of the length of a channel: its square root stays smooth where the vector or tensor vanishes
+_UNIT = [np.sqrt(4 * np.pi / (2 * l + 1)) for l in range(3)]  # makes harmonics of unit vectors unit vectors
+_COUPLING = np.sqrt(5) * coupling(1, 1, 2)  # of vector, vector and tensor
+Features = list[Float[Array, "a f m"]]  # by degree l: scalars (m = 1), vectors (3), traceless symmetric tensors (5)
 
 
 class Pair(eqx.Module):
@@ -44,47 +50,60 @@ class Pair(eqx.Module):
 
 
 class Block(eqx.Module):
-    """One round: messages from neighbours, then scalars and vectors of each atom mix.
+    """One round: messages from neighbours, then the features x_l of each atom mix.
 
-    A message is `phi(s_j) W R(r_ij)`, split in three: `s_i += first`, `v_i += second v_j + third u_ij` with the
-    softened direction `u_ij`. The update is of `phi'(s_i, |V v_i|)`: `s += a + b <U v, V v>`, `v += c U v`.
+    A message is `phi(s_j) W R(r_ij)`, split in parts: `s_i += first`, and for each degree l above 0
+    `x_l,i += second x_l,j + third Y_l(u_ij)` with harmonics of the softened direction `u_ij`. The update is of
+    `phi'(s_i, |V_l x_l,i|)`: `s += a + sum_l b_l <U_l x_l, V_l x_l>`, `x_l += c_l U_l x_l`, and with tensors
+    `x_1 += d (U_2 x_2) . (U_1 x_1)`, `x_2 += e` times the traceless square of `U_1 x_1`.
     """
 
     filters: Float[Array, "k g"]
     message: Pair
-    mixing: Float[Array, "2 f f"]
+    mixing: Float[Array, "l 2 f f"]
     update: Pair
 
     @staticmethod
-    def of(radial: int, width: int, key: PRNGKeyArray) -> "Block":
+    def of(radial: int, width: int, degree: int, key: PRNGKeyArray) -> "Block":
         """With random weights."""
         k_filters, k_message, k_mixing, k_update = jax.random.split(key, 4)
+        sent, mixed = 1 + 2 * degree, 1 + 2 * degree + 2 * (degree > 1)
         return Block(
-            jax.random.normal(k_filters, (radial, 3 * width)) / np.sqrt(radial),
-            Pair.of(width, width, 3 * width, k_message),
-            jax.random.normal(k_mixing, (2, width, width)) / np.sqrt(width),
-            Pair.of(2 * width, width, 3 * width, k_update),
+            jax.random.normal(k_filters, (radial, sent * width)) / np.sqrt(radial),
+            Pair.of(width, width, sent * width, k_message),
+            jax.random.normal(k_mixing, (degree, 2, width, width)) / np.sqrt(width),
+            Pair.of((1 + degree) * width, width, mixed * width, k_update),
         )
 
     def __call__(
         self,
         activation: AbstractActivation,
-        s: Scalars,
-        v: Vectors,
+        features: Features,
         radial: Float[Array, "a j k"],
-        directions: Float[Array, "a j 3"],
-    ) -> tuple[Scalars, Vectors]:
-        """The next scalars and vectors; in a cell the neighbours j are the atoms, image after image."""
-        images = radial.shape[1] // len(s)
+        harmonics: list[Float[Array, "a j m"]],
+    ) -> Features:
+        """The next features; in a cell the neighbours j are the atoms, image after image."""
+        s, *turning = features
+        s, degree, images = s[..., 0], len(turning), radial.shape[1] // len(s)
         sent = jnp.tile(self.message(activation, s), (images, 1))
-        weights = (radial @ self.filters) * sent[None]
-        own, passed, pointed = jnp.split(weights, 3, axis=-1)
-        moved = jnp.einsum("ijf,jfc->ifc", passed, jnp.tile(v, (images, 1, 1)))
-        s, v = s + own.sum(axis=1), v + moved + jnp.einsum("ijf,ijc->ifc", pointed, directions)
-        one, other = jnp.einsum("oef,afc->oaec", self.mixing, v)
-        length = jnp.sqrt(jnp.sum(other**2, axis=-1) + _SOFT**2)
-        changed, product, turned = jnp.split(self.update(activation, jnp.concatenate([s, length], axis=-1)), 3, axis=-1)
-        return s + changed + product * jnp.sum(one * other, axis=-1), v + turned[..., None] * one
+        own, *parts = jnp.split((radial @ self.filters) * sent[None], 1 + 2 * degree, axis=-1)
+        s, ones, lengths, products = s + own.sum(axis=1), [], [], []
+        for l, (passed, pointed) in enumerate(zip(parts[:degree], parts[degree:], strict=True)):
+            moved = jnp.einsum("ijf,jfm->ifm", passed, jnp.tile(turning[l], (images, 1, 1)))
+            turning[l] += moved + jnp.einsum("ijf,ijm->ifm", pointed, harmonics[l])
+            one, other = jnp.einsum("oef,afm->oaem", self.mixing[l], turning[l])
+            ones.append(one)
+            lengths.append(jnp.sqrt(jnp.sum(other**2, axis=-1) + _SOFT**2))
+            products.append(jnp.sum(one * other, axis=-1))
+        mixed = self.update(activation, jnp.concatenate([s, *lengths], axis=-1))
+        changed, *gates = jnp.split(mixed, 1 + 2 * degree + 2 * (degree > 1), axis=-1)
+        s = s + changed + sum(gate * product for gate, product in zip(gates[:degree], products, strict=True))
+        turning = [x + gate[..., None] * one for x, gate, one in zip(turning, gates[degree:], ones, strict=False)]
+        if degree > 1:
+            couple = jnp.asarray(_COUPLING, s.dtype)
+            turning[0] += gates[-2][..., None] * jnp.einsum("mnp,afp,afn->afm", couple, ones[1], ones[0])
+            turning[1] += gates[-1][..., None] * jnp.einsum("mnp,afm,afn->afp", couple, ones[0], ones[0])
+        return [s[..., None], *turning]
 
 
 @final
@@ -92,6 +111,7 @@ class Equivariant(AbstractPotential):
     """`E = sum_i shift_z + scale f(s_i)` of the scalars after all rounds, f a perceptron."""
 
     radial: Radial = eqx.field(static=True)
+    degree: int = eqx.field(static=True)
     elements: tuple[int, ...] = eqx.field(static=True)
     images: Images = eqx.field(static=True)
     crowd: float = eqx.field(static=True)  # root of the usual number of neighbours: sums of messages stay of order 1
@@ -114,11 +134,12 @@ class Equivariant(AbstractPotential):
         square = jnp.where(found.present, jnp.sum(found.vectors**2, axis=-1), self.radial.cutoff**2)
         radial = self.radial(square) / self.crowd  # 0 for what is not present
         directions = found.vectors / self.radial.soft(square)[..., None]
+        harmonics = [u * y for u, y in zip(_UNIT, solid_harmonics(directions, self.degree))][1:]
         s = kinds @ self.embedding
-        v = jnp.zeros((*s.shape, 3), float_)
+        features = [s[..., None], *(jnp.zeros((*s.shape, 2 * l + 1), float_) for l in range(1, self.degree + 1))]
         for block in self.blocks:
-            s, v = block(self.activation, s, v, radial, directions)
-        each = jnp.asarray(self.scale, float_) * self.readout(self.activation, s)[:, 0]
+            features = block(self.activation, features, radial, harmonics)
+        each = jnp.asarray(self.scale, float_) * self.readout(self.activation, features[0][..., 0])[:, 0]
         energy = jnp.sum(kinds @ jnp.asarray(self.shifts, float_)) + jnp.sum(jnp.where(charges > 0, each, 0.0))
         if self.repulsion is None:
             return energy
@@ -140,18 +161,21 @@ class Equivariant(AbstractPotential):
 
 @dataclass(frozen=True)
 class EquivariantPotential:
-    """Message passing with `width` scalar and vector channels in `rounds` rounds, `radial` functions of distances.
+    """Message passing with `width` channels of each degree in `rounds` rounds, and `radial` functions of distances.
 
+    `degree` 1 has scalars and vectors, as PaiNN; 2, the default, tensors beside them.
     Far slower a step than networks of fixed descriptors: for accelerators, or where surroundings beyond the cutoff
-    matter (each round reaches one cutoff further).
+    matter (each round reaches one cutoff further). It trains best on small batches at a high rate, its `matching`.
     """
 
-    width: int = 64
+    width: int = 32
     rounds: int = 3
+    degree: int = 2
     activation: AbstractActivation = silu
     radial: Radial = field(default_factory=lambda: Radial(cutoff=5.0, count=12))
     repulsion: ZBL | None = None
 
+    matching = Matching(batch=4, rate=5e-3)
     fitted = False
     one_molecule = False
     periodic = True
@@ -160,6 +184,8 @@ class EquivariantPotential:
         for name in ("width", "rounds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it must be at least 1")
+        if self.degree not in (1, 2):
+            raise ValueError(f"degree={self.degree}: give 1 for scalars and vectors, 2 for tensors too")
 
     @property
     def smoothness(self) -> float:
@@ -178,13 +204,14 @@ class EquivariantPotential:
         atoms = np.mean(np.sum(train.numbers > 0, axis=1))
         return Equivariant(
             radial=self.radial,
+            degree=self.degree,
             elements=elements,
             images=(first, second, third),
             crowd=float(np.sqrt(max(1.0, atoms - 1 if train.cells is None else 30.0))),
             shifts=energies,
             scale=np.asarray(max(np.std(train.energies - per_frame) / np.sqrt(atoms), 1e-6)),
             embedding=jax.random.normal(k_embedding, (len(elements), self.width)),
-            blocks=tuple(Block.of(self.radial.count, self.width, k) for k in keys),
+            blocks=tuple(Block.of(self.radial.count, self.width, self.degree, k) for k in keys),
             readout=Pair.of(self.width, self.width, 1, k_readout),
             activation=self.activation,
             repulsion=self.repulsion,

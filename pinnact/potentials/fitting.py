@@ -42,8 +42,9 @@ def fit(
 
     `budget` is wall-clock seconds, compilation included (60 unless `steps` is given). A share `validation` of the
     frames, at least one, is held out to pick the best parameters; recipes that are `fitted` by a linear solve take
-    all frames. Networks train in `precision`; every answer of the surface is computed in float64. `patience` is a
-    number of steps without a smaller error on the frames held out, after which training stops early.
+    all frames. `matching` are the settings of training, by default those that the recipe itself prefers. Networks
+    train in `precision`; every answer of the surface is computed in float64. `patience` is a number of steps without a
+    smaller error on the frames held out, after which training stops early.
 
     With `checkpoint` a network's training goes on where it was stopped or killed, as in `solve`; a linear solve has
     nothing to keep.
@@ -66,12 +67,12 @@ def fit(
         if model.fitted:
             potential, history, stopped = model.begin(train, key, limits.budget or 60.0), History(()), "solved"
         else:
-            matching = matching or Matching()
-            asked = {"model": repr(model), "matching": repr(matching), "validation": validation}
+            settings: Matching = getattr(model, "matching", Matching()) if matching is None else matching
+            asked = {"model": repr(model), "matching": repr(settings), "validation": validation}
             known = {"seed": seed, "precision": precision, "frames": _digest(train)}
             with Keeper(checkpoint, asked | known) as keeper:
                 potential, history, stopped = _trained(
-                    train, model, limits, validation, matching, key, keeper, progress
+                    train, model, limits, validation, settings, key, keeper, progress
                 )
     elements = tuple(train.elements)
     molecule = tuple(map(int, train.molecule)) if model.one_molecule and train.molecule is not None else None
