@@ -63,6 +63,7 @@ def test_a_test_repeats_the_fits_errors(pinnact, fitted, tmp_path):
 def test_vibrations_and_motion(pinnact, tmp_path):
     """The kernel from 60 frames knows ammonia well enough to vibrate: six modes, N-H stretches above 3,000."""
     assert pinnact(*FIT, "--model", "kernel", "--budget", 20, "--out", "kernel")[0] == 0
+    assert summary(tmp_path / "kernel")["frames_used"] == 60
     code, out, _ = pinnact("potential", "frequencies", "kernel", "--out", "modes")
     assert code == 0 and out.count("1/cm") == 6 and "zero-point energy" in out
     found = np.array(summary(tmp_path / "modes")["wavenumbers"])

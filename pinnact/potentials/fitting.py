@@ -13,6 +13,7 @@ from pinnact.checkpoints import Checkpoints, Keeper
 from pinnact.history import History
 from pinnact.limits import Limits
 from pinnact.potentials.configurations import Configurations
+from pinnact.potentials.kernel import Kernel
 from pinnact.potentials.matching import Matching, match
 from pinnact.potentials.potential import AbstractPotential, Recipe, is_trained
 from pinnact.potentials.surface import Surface
@@ -82,6 +83,7 @@ def fit(
         "activation": getattr(getattr(model, "activation", None), "name", None),
         "data": train.name,
         "frames": len(train),
+        "frames_used": len(potential.anchors) if isinstance(potential, Kernel) else len(train),
         "parameters": parameters(potential),
         "seed": seed,
         "precision": "float64" if model.fitted else precision,
