@@ -319,7 +319,7 @@ class Run:
         changed = self._carry(model)
         if self.resampling.every and step % self.resampling.every == 0:
             batches = self.resampling.redraw(self.system, model, self.batches, 1000 * self.seed + step)
-            changed = any(batches[name] is not self.batches[name] for name in batches)
+            changed |= any(batches[name] is not self.batches[name] for name in batches)
             self.batches = batches
         if self.weights.every and step % self.weights.every == 0:
             self.loss_weights, self.batches = self.weights.update(self.system, model, self.batches, self.loss_weights)
