@@ -63,7 +63,8 @@ def draw(found: dict[str, dict[str, Any]], task: Task) -> Figure:
         energy.plot(path.times / 1000, off, **style)
     stretch.set(xlabel="C-H distance (angstrom)", ylabel="force along the bond (eV/angstrom)")
     spectrum.set(xlabel=f"wave number of {task.engine} (1/cm)", ylabel="difference (1/cm)")
-    energy.set(xlabel="time (ps)", ylabel="total energy, change (meV per atom)", yscale="symlog")
+    scale = "symlog" if max(abs(number) for number in energy.get_ylim()) > 10 else "linear"
+    energy.set(xlabel="time (ps)", ylabel="total energy, change (meV per atom)", yscale=scale)
     energy.legend(frameon=False)
     return figure
 

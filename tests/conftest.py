@@ -14,8 +14,12 @@ import pytest
 from pinnact import cli
 from pinnact.potentials.reading import read
 
-ETHANOL = Path(__file__).parents[1] / "problems" / "potentials" / "ethanol_test.npz"
+ROOT = Path(__file__).parents[1]
+ETHANOL = ROOT / "problems" / "potentials" / "ethanol_test.npz"
 
+# Both workers, and the next run, find what was compiled before: most of the tests' time is compilation.
+jax.config.update("jax_compilation_cache_dir", str(ROOT / ".pytest_cache" / "jax"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from pinnact.activations import AbstractActivation, silu
 from pinnact.networks import Dense
 from pinnact.potentials.configurations import Configurations
+from pinnact.potentials.matching import Matching
 from pinnact.potentials.potential import AbstractPotential
 from pinnact.potentials.symmetries import automorphisms, bond_graph
 
@@ -85,6 +86,7 @@ class InvariantMLP:
     depth: int = 2
     activation: AbstractActivation = silu
 
+    matching = Matching(batch=16, average=2000)
     fitted = False
     one_molecule = True
     periodic = False
