@@ -73,6 +73,7 @@ class Keeper:
         self.checkpoints: Checkpoints | None = checkpoints if given else Checkpoints(checkpoints)  # type: ignore[arg-type,assignment]
         self.run = {key: _words(plain_data(value)) for key, value in run.items()}
         self.failing = False
+        self.damaged: list[Path] = []
         self.last = time.monotonic()
         self.held = ExitStack()
 
@@ -98,8 +99,9 @@ class Keeper:
         for path in files:
             try:
                 header, arrays = read_arrays(path, FORMAT, VERSION)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 logger.warning("%s; the checkpoint before it is taken", error)
+                self.damaged.append(path)
                 continue
             self._compare(path, header)
             logger.info("%s: goes on at step %d", path, header["step"])
@@ -150,6 +152,10 @@ class Keeper:
             self.checkpoints.path.mkdir(parents=True, exist_ok=True)
             path = self.checkpoints.path / f"{step:012d}{SUFFIX}"
             write_arrays(path, header, [_array(leaf) for leaf in jax.tree.leaves(state)])
+            for old in self.damaged:
+                if old != path:
+                    old.unlink(missing_ok=True)
+            self.damaged = []
             for old in self.checkpoints.files[self.checkpoints.keep :]:
                 old.unlink(missing_ok=True)
         except OSError as error:

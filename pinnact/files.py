@@ -32,8 +32,18 @@ def atomic(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # a name must not reach the disk before what it names
         os.replace(temporary, path)
+        _sync(path.parent)  # nor older files go before the new name is there
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager

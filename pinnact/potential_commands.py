@@ -80,6 +80,9 @@ def fit(
         surface.history.write(folder / "history.csv")
     _write(folder / "summary.json", summary)
     _report(summary, folder)
+    if summary["stopped"] == "not finite":
+        say("training left the finite numbers; take a lower rate or clean the data", style="red")
+        raise typer.Exit(3)
     if code := ended_early(str(summary["stopped"]), folder):
         raise typer.Exit(code)
 

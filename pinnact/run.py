@@ -30,6 +30,7 @@ logger = logging.getLogger("pinnact")
 CARRIED_AT = 0.35  # the share of a run after which a lift is carried along what is known of the field by then
 CHUNK_SECONDS, LONGEST_CHUNK = 0.5, 5.0  # how long the compiled loop runs between two looks: longer in long runs
 RECOVERIES = 3  # how often a run goes back to its last finite state and on from there with more care
+ROUND_OFF = 1e4  # in units of eps: residuals so small may differ between machines
 SAME_LOSS = 1e-2  # relative; a loss that differs more where a run goes on is that of other equations or data
 
 
@@ -98,10 +99,9 @@ class Run:
                     self._stage(plan[number], last=number == len(plan) - 1)
                     if self.stopped not in ("stage", "stalled"):
                         break
-            except KeyboardInterrupt:
-                self.stopped = "interrupted"
-            else:
                 self._save()
+            except KeyboardInterrupt:
+                self.stopped = self.interrupts.stopped or "interrupted"
         self.stopped = "steps" if self.stopped == "stage" else self.stopped
         if self.stopped == "not finite" and self.at.step == 0:
             found = not_finite(self.system, model, self.batches)
@@ -165,8 +165,11 @@ class Run:
         numbers = dict(saved.numbers)
         sizes, optimisers = numbers.pop("sizes"), numbers.pop("optimisers")
         self.at = Position(**numbers)
-        if optimisers != _described(self.plan)[: self.at.stage + 1]:
-            raise ValueError(f"{saved.path}: of another run, optimisers were {optimisers}; give the same")
+        if optimisers != (mine := _described(self.plan)[: self.at.stage + 1]):
+            raise ValueError(
+                f"{saved.path}: of another run, optimisers were {', '.join(optimisers)} and are {', '.join(mine)}; "
+                "give the same, or another folder"
+            )
         parts, begin = [], 0
         for size in sizes:
             parts.append(saved.arrays[begin : begin + size])
@@ -197,7 +200,8 @@ class Run:
                 if not np.allclose(again[index], values, rtol=0.0, atol=1e-6 * scale):
                     raise ValueError(f"{saved.path}: of another problem, what is built in differs; start anew")
         value, _, _ = self.flat.evaluate(self.good, self.batches, self.loss_weights)
-        if abs(float(value) - self.at.loss) > SAME_LOSS * abs(self.at.loss) + float(jnp.finfo(value.dtype).eps) ** 2:
+        floor = (ROUND_OFF * float(jnp.finfo(value.dtype).eps)) ** 2
+        if abs(float(value) - self.at.loss) > SAME_LOSS * abs(self.at.loss) + floor:
             raise ValueError(
                 f"{saved.path}: of another problem, the loss was {self.at.loss:.6g} and is {float(value):.6g}: "
                 "equations or data differ; give the same, or another folder"
@@ -212,9 +216,10 @@ class Run:
             self._begin(stage)
         else:
             self.stopped = self._reason(stage, last)
-        chunk, size = self.flat.chunk(optimiser), 1
+        chunk, size, refreshed = self.flat.chunk(optimiser), 1, at.first
         while not self.stopped:
-            if at.step > at.first and self._refresh():
+            due, refreshed = at.step > refreshed, at.step  # once a step, also where it is gone back to
+            if due and self._refresh():
                 value, gradient, _ = self._evaluate()
                 self.state = unshared(optimiser.refresh(self.state, value, gradient))
                 at.best = math.inf

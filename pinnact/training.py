@@ -62,8 +62,8 @@ def solve(
 
     With `checkpoint`, a folder (or `Checkpoints(folder, every=60.0, keep=2)`), the state is written there now and
     then and at the end, and a run that finds its own state there goes on with it: killed at any moment and called
-    again, it ends with the same bits as a run that was never stopped (with `steps`, on the same machine). `budget` and
-    `steps` are those of all calls together, so larger ones train on.
+    again, it ends with the same bits as a run that was never stopped (where `steps` alone end it, on the same machine).
+    `budget` and `steps` are those of all calls together, so larger ones train on.
 
     Raises ValueError for arguments that don't fit and for a folder with the checkpoints of another run, SmoothnessError
     for a network that is too rough.
@@ -88,7 +88,14 @@ def solve(
     with precision_context(precision), jax.default_device(device):
         system = System(problem, ansatz, ENGINES[engine])
         points, weights, resampling = points or Points(), weights or Fixed(), resampling or ResidualAdaptive(gap=2.0)
-        known = {"network": network_data(network), "seed": seed, "precision": precision, "hard": hard, "engine": engine}
+        known = {
+            "domain": repr(problem.domain),
+            "network": network_data(network),
+            "seed": seed,
+            "precision": precision,
+            "hard": hard,
+            "engine": engine,
+        }
         drawn = {"points": repr(points), "weights": repr(weights), "resampling": repr(resampling)}
         with Keeper(checkpoint, problem_data(problem) | {"data": _digest(problem)} | known | drawn) as keeper:
             run = Run(

@@ -254,7 +254,12 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(change, tmp_path
         saved = keeper.newest()
         assert saved.numbers == {"at": 10} and np.array_equal(saved.arrays[0], np.arange(50.0) + 10)
         assert f"{newest}: " in caplog.text and "the checkpoint before it is taken" in caplog.text
-        saved.path.write_bytes(b"")
+        keeper.save(
+            11, {"at": 11}, {"x": jnp.arange(5.0)}
+        )  # the damaged one takes no place, though it is of a later step
+        assert [path.name[-7:-5] for path in Checkpoints(tmp_path).files] == ["11", "10"]
+        for path in Checkpoints(tmp_path).files:
+            path.write_bytes(b"")
         with pytest.raises(ValueError, match="holds no checkpoint that is whole; remove it to start anew"):
             keeper.newest()
 

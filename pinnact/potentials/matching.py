@@ -186,10 +186,10 @@ def match(
                     jnp.asarray(schedule.time_over(passed()), float_),
                     jnp.asarray(schedule.per_step, float_),
                 )
-                after, (energy, forces) = chunk(state, learnt, share, per_step, jnp.asarray(steps))
+                after, (energy, forces), finite = chunk(state, learnt, share, per_step, jnp.asarray(steps))
                 loss = float(settings.energy_weight * energy + settings.force_weight * forces)
                 spent = time.perf_counter() - clock
-                if not math.isfinite(loss):
+                if not (math.isfinite(loss) and bool(finite)):
                     stopped = "not finite"
                     break
                 state = after
@@ -206,8 +206,18 @@ def match(
                     keep()
             if stopped != "not finite":
                 keep()
+            if interrupts.stopped and not schedule.tests(int(state.count)):  # after `keep`: what goes on is unchanged
+                mae = error(state.average, checked)
+                state = state.tested(mae)
+                history.append(
+                    int(state.count),
+                    passed(),
+                    loss,
+                    {"energy": float(energy), "forces": float(forces)},
+                    1e3 * float(mae),
+                )
         except KeyboardInterrupt:
-            stopped = "interrupted"
+            stopped = interrupts.stopped or "interrupted"
     return eqx.combine(state.best, whole).finished(), history, stopped
 
 
@@ -248,7 +258,7 @@ def _compiled(fixed: Any, settings: Matching, key: PRNGKeyArray) -> tuple[Callab
 
     def chunk(
         state: _State, data: _Data, share: Array, per_step: Array, most: Array
-    ) -> tuple[_State, tuple[Array, Array]]:
+    ) -> tuple[_State, tuple[Array, Array], Array]:
         n = len(data.frames.positions)
         batch = min(settings.batch, n)
 
@@ -269,7 +279,9 @@ def _compiled(fixed: Any, settings: Matching, key: PRNGKeyArray) -> tuple[Callab
 
         zero = jnp.zeros((), share.dtype)
         state, sums = jax.lax.fori_loop(0, most, body, (state, (zero, zero)))
-        return state, jax.tree.map(lambda s: s / most, sums)
+        leaves = jax.tree.leaves((state.parameters, state.average))
+        finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+        return state, jax.tree.map(lambda s: s / most, sums), finite
 
     def error(trained: Any, data: _Data) -> Array:
         potential = eqx.combine(trained, fixed)
