@@ -88,8 +88,9 @@ def solve(
     with precision_context(precision), jax.default_device(device):
         system = System(problem, ansatz, ENGINES[engine])
         points, weights, resampling = points or Points(), weights or Fixed(), resampling or ResidualAdaptive(gap=2.0)
+        inside = _digest(np.round(score.points, 6))  # the repr of a polygon or a mesh doesn't tell its corners
         known = {
-            "domain": repr(problem.domain),
+            "domain": f"{problem.domain!r} {inside[:8]}",
             "network": network_data(network),
             "seed": seed,
             "precision": precision,
@@ -97,7 +98,8 @@ def solve(
             "engine": engine,
         }
         drawn = {"points": repr(points), "weights": repr(weights), "resampling": repr(resampling)}
-        with Keeper(checkpoint, problem_data(problem) | {"data": _digest(problem)} | known | drawn) as keeper:
+        data = [a for o in problem.observations for a in (o.points, *o.values.values())]
+        with Keeper(checkpoint, problem_data(problem) | {"data": _digest(*data)} | known | drawn) as keeper:
             run = Run(
                 system, network, limits, points, weights, resampling, optimiser, seed, precision, score,
                 ProgressLine() if progress else NoProgress(), label, keeper,
@@ -105,7 +107,6 @@ def solve(
             return run.train()
 
 
-def _digest(problem: Problem) -> str:
-    """A checksum of all observations."""
-    arrays = [np.asarray(a) for o in problem.observations for a in (o.points, *o.values.values())]
-    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest() if arrays else ""
+def _digest(*arrays: np.ndarray) -> str:
+    """A checksum of arrays; "" of none."""
+    return hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in arrays)).hexdigest() if arrays else ""

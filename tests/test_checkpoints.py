@@ -300,6 +300,17 @@ def test_another_run_is_refused_with_what_differs(name, kept):
     assert {path: path.read_bytes() for path in kept.iterdir()} == before
 
 
+def test_another_shape_with_the_same_box_is_refused(tmp_path):
+    def poisson(*corners):
+        domain = pn.Polygon([(0, 0), (1, 0), *corners, (0, 1)])
+        conditions = {"wall": pn.On(domain.boundary, lambda u: u)}
+        return pn.Problem(domain, equations={"poisson": lambda u: u.laplacian + 1}, conditions=conditions)
+
+    solve(poisson((1, 1)), steps=2, hard=False, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="of another run, domain was Polygon"):
+        solve(poisson((1, 1), (0.5, 0.5)), steps=2, hard=False, checkpoint=tmp_path)
+
+
 def test_another_version_is_refused(kept, monkeypatch):
     monkeypatch.setattr(pn, "__version__", "9.9")
     with pytest.raises(ValueError, match=r"written by pinnact 0\.\d.*, this is 9\.9"):
