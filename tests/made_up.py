@@ -45,3 +45,15 @@ def swirl() -> pn.Problem:
 def disk(**reference) -> pn.Problem:
     domain = pn.Disk()
     return pn.Problem(domain, equations={"poisson": lambda u: u.laplacian + 4}, name="disk", **reference)
+
+
+def decay(equation=lambda u, rate: u.t + rate * u):
+    """u' = -u, u(0) = 1."""
+    domain = pn.Time(t=(0, 1))
+    return pn.Problem(
+        domain,
+        coefficients={"rate": 1.0},
+        equations={"decay": equation},
+        conditions={"start": pn.On(domain.initial, lambda u: u - 1)},
+        reference=lambda t: np.exp(-t),
+    )

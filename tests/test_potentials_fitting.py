@@ -144,6 +144,13 @@ def test_training_that_was_killed_ends_with_the_same_bits(data, tmp_path, monkey
         fit(data[1], InvariantMLP(width=8), steps=60, checkpoint=tmp_path)
 
 
+def test_parameters_that_are_not_finite_are_not_kept(data, tmp_path):
+    """The loss before the first update is finite, the parameters after it are not."""
+    fitted = fit(data[0], InvariantMLP(width=8), steps=6, matching=Matching(rate=1e38), checkpoint=tmp_path)
+    assert fitted.summary["stopped"] == "not finite" and np.isfinite(fitted.forces(REST)).all()
+    assert Checkpoints(tmp_path).files == []
+
+
 def test_training_ends_early_without_progress(data):
     """Parameters that were the best on the frames held out are kept."""
     still = Matching(rate=1e-12)

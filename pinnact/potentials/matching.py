@@ -178,14 +178,20 @@ def match(
         stopped = schedule.over(state, earlier)
     passed = lambda: earlier + time.perf_counter() - began
     keep = lambda: keeper.save(int(state.count), {"seconds": passed()}, (state, history.table()))
+
+    def test(state: _State, loss: float, means: dict[str, float]) -> _State:
+        mae = error(state.average, checked)
+        row = (int(state.count), passed(), loss)
+        history.append(*row, means, 1e3 * float(mae))
+        line.update(*row, 1e3 * float(mae), limits)
+        return state.tested(mae)
+
     with Interrupts() as interrupts, ProgressLine() if progress else NoProgress() as line:
         try:
             while not stopped:
                 clock, steps = time.perf_counter(), min(size, schedule.left(int(state.count)))
-                share, per_step = (
-                    jnp.asarray(schedule.time_over(passed()), float_),
-                    jnp.asarray(schedule.per_step, float_),
-                )
+                share = jnp.asarray(schedule.time_over(passed()), float_)
+                per_step = jnp.asarray(schedule.per_step, float_)
                 after, (energy, forces), finite = chunk(state, learnt, share, per_step, jnp.asarray(steps))
                 loss = float(settings.energy_weight * energy + settings.force_weight * forces)
                 spent = time.perf_counter() - clock
@@ -193,12 +199,9 @@ def match(
                     stopped = "not finite"
                     break
                 state = after
+                means = {"energy": float(energy), "forces": float(forces)}
                 if schedule.tests(int(state.count)):
-                    mae = error(state.average, checked)
-                    state = state.tested(mae)
-                    row = (int(state.count), passed(), loss)
-                    history.append(*row, {"energy": float(energy), "forces": float(forces)}, 1e3 * float(mae))
-                    line.update(*row, 1e3 * float(mae), limits)
+                    state = test(state, loss, means)
                 if spent < 2 * CHUNK_SECONDS or size > 1:  # the first chunk compiles
                     size = max(1, min(int(steps * CHUNK_SECONDS / max(spent, 1e-4)), 4 * size))
                 stopped = schedule.over(state, passed()) or interrupts.stopped
@@ -206,16 +209,8 @@ def match(
                     keep()
             if stopped != "not finite":
                 keep()
-            if interrupts.stopped and not schedule.tests(int(state.count)):  # after `keep`: what goes on is unchanged
-                mae = error(state.average, checked)
-                state = state.tested(mae)
-                history.append(
-                    int(state.count),
-                    passed(),
-                    loss,
-                    {"energy": float(energy), "forces": float(forces)},
-                    1e3 * float(mae),
-                )
+            if stopped == interrupts.stopped != "" and not schedule.tests(int(state.count)):
+                state = test(state, loss, means)  # after `keep`: what goes on is unchanged
         except KeyboardInterrupt:
             stopped = interrupts.stopped or "interrupted"
     return eqx.combine(state.best, whole).finished(), history, stopped
