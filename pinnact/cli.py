@@ -15,6 +15,7 @@ import numpy as np
 import typer
 
 from pinnact import activations, coefficients, library, networks, potential_commands
+from pinnact.atlas_command import atlas
 from pinnact.checkpoints import Checkpoints
 from pinnact.console import CHECKPOINTS, Every, Resume, ended_early, run_folder, say
 from pinnact.doctor import examine
@@ -24,6 +25,7 @@ from pinnact.training import solve as solve_problem
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(potential_commands.app, name="potential")
+app.command()(atlas)
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_FINITE, EXIT_INTERRUPTED = 1, 2, 3, 130
 # What typer raises for a wrong command line; older versions take it from click, newer ones have their own.
 USAGE_ERROR: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -107,7 +109,7 @@ def solve(
 
 @app.command()
 def problems() -> None:
-    """List what `pinnact solve` (pde/...) and `pinnact potential fit` (potentials/...) find by name."""
+    """List what is found by name: `solve` takes pde/..., `potential fit` potentials/..., `atlas` activations/..."""
     for name in library.names():
         print(name)
 

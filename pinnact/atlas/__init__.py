@@ -1,0 +1,13 @@
+"""The atlas: claims about activation functions, each measured over seeds, drawn, and decided by a stated rule.
+
+A claim is a file in `problems/activations/` with one function of its name that returns a `Finding`; `pinnact atlas`
+runs them and writes a page. See `findings.py` for what an entry must say.
+"""
+
+from pinnact.atlas.findings import Entry as Entry
+from pinnact.atlas.findings import Finding as Finding
+from pinnact.atlas.findings import measure as measure
+from pinnact.atlas.pages import write as write
+from pinnact.atlas.towers import Tower as Tower
+from pinnact.atlas.towers import train as train
+from pinnact.atlas.towers import unit_gain as unit_gain
