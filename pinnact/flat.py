@@ -1,7 +1,7 @@
 """A model as one flat vector of its trainable numbers, and the compiled functions of it that a run takes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,6 +14,52 @@ from pinnact.optimisers import AbstractOptimiser, Objective
 from pinnact.system import Batches, System
 
 Parameters = Float[Array, " p"]
+
+
+PROGRESS = 1e-3  # the relative fall of the loss that counts as one
+
+
+class Watch(NamedTuple):
+    """What ends a chunk: `most` steps, a loss of at most `tolerance`, `patience` steps without progress.
+
+    It is looked at after every step, so that where a run ends does not depend on how the clock cut it into chunks.
+    `loss`, the `best` one and the steps `since` are those from before the chunk.
+    """
+
+    most: Array
+    tolerance: Array
+    patience: Array
+    loss: Array
+    best: Array
+    since: Array
+
+
+class Chunk(NamedTuple):
+    """What a run wants computed next: steps of `optimiser` from here; the answer is an `Outcome`."""
+
+    optimiser: AbstractOptimiser
+    parameters: Array
+    state: Any
+    batches: Batches
+    weights: dict[str, Array]
+    watch: Watch
+
+
+class Outcome(NamedTuple):
+    """Where a chunk ended: at the last finite `parameters` after `count` steps, one step on from those `before`.
+
+    `loss` is what the method reports of its last step; some know only that of the parameters before.
+    """
+
+    parameters: Array
+    before: Array
+    state: Any
+    loss: Array
+    best: Array
+    since: Array
+    count: Array
+    stalled: Array
+    finite: Array
 
 
 class Flat:
@@ -52,26 +98,36 @@ class Flat:
             value, jax.value_and_grad(value), lambda p: self.system.jacobian(self.model(p), batches, weights)
         )
 
-    def chunk(self, optimiser: AbstractOptimiser) -> Callable[..., tuple]:
-        """The compiled loop of one stage: up to `most` steps, ending early when stuck or no longer finite.
-
-        It takes parameters, state (whose memory it takes for good), batches, weights, `most`, and gives parameters,
-        state, loss, whether it is stuck, and the number of steps.
+    def chunk(self, optimiser: AbstractOptimiser) -> Callable[..., "Outcome"]:
+        """The compiled loop of one stage, from parameters, state (whose memory it takes for good), batches, weights
+        and a `Watch` to an `Outcome`.
         """
 
-        def chunk(p: Parameters, state: Any, batches: Batches, weights: dict[str, Array], most: Array) -> tuple:
+        def chunk(p: Parameters, state: Any, batches: Batches, weights: dict[str, Array], watch: Watch) -> Outcome:
             objective = self._objective(batches, weights)
 
-            def body(carry: tuple) -> tuple:
-                p, state, _, _, count = carry
-                step = optimiser.step(objective, p, state)
-                return step.parameters, step.state, step.loss, jnp.asarray(step.stalled), count + 1
+            def body(was: Outcome) -> Outcome:
+                step = optimiser.step(objective, was.parameters, was.state)
+                finite = jnp.isfinite(step.loss) & jnp.all(jnp.isfinite(step.parameters))
+                better = step.loss < was.best * (1 - PROGRESS)
+                return Outcome(
+                    jnp.where(finite, step.parameters, was.parameters),
+                    jnp.where(finite, was.parameters, was.before),
+                    step.state,
+                    jnp.where(finite, step.loss, was.loss),
+                    jnp.where(better, step.loss, was.best),
+                    jnp.where(better, 0, was.since + 1),
+                    was.count + finite,
+                    jnp.asarray(step.stalled),
+                    finite,
+                )
 
-            def go_on(carry: tuple) -> Array:
-                _, _, loss, stalled, count = carry
-                return (count < most) & ~stalled & ~jnp.isnan(loss)
+            def go_on(was: Outcome) -> Array:
+                goes = (was.count < watch.most) & ~was.stalled & was.finite
+                return goes & (was.loss > watch.tolerance) & (was.since < watch.patience)
 
-            begin = (p, state, jnp.zeros((), p.dtype), jnp.array(False), jnp.array(0))
+            no, yes = jnp.array(False), jnp.array(True)
+            begin = Outcome(p, p, state, watch.loss, watch.best, watch.since, jnp.zeros_like(watch.most), no, yes)
             return jax.lax.while_loop(go_on, body, begin)
 
         return jax.jit(chunk, donate_argnums=(1,))

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from jaxtyping import Array
 from pinnact.checkpoints import Keeper, Saved, restore
 from pinnact.coefficients import CONSTANTS
 from pinnact.collocation import AbstractResampling, Points
-from pinnact.flat import Flat, unshared
+from pinnact.flat import Chunk, Flat, Outcome, Watch, unshared
 from pinnact.history import History
 from pinnact.interrupts import Interrupts
 from pinnact.limits import Limits
@@ -38,7 +38,8 @@ SAME_LOSS = 1e-2  # relative; a loss that differs more where a run goes on is th
 class Position:
     """Where a run stands: the plain numbers that a checkpoint holds beside the arrays.
 
-    `seconds` are those of all processes so far; `first` and `begun` are step and seconds at which the stage began.
+    `seconds` are those of all processes so far; `first` and `begun` are step and seconds at which the stage began;
+    `loss` is that of the parameters, `seen` what the last step reported, `since` the steps since the `best` of these.
     """
 
     step: int = 0
@@ -47,17 +48,21 @@ class Position:
     first: int = 0
     begun: float = 0.0
     loss: float = math.nan
+    seen: float = math.inf
     best: float = math.inf
-    best_step: int = 0
+    since: int = 0
     stalled: bool = False
     carried: bool = False
     resumed: list[int] = field(default_factory=list)
     recovered: list[int] = field(default_factory=list)
 
 
+Wishes = Generator[Chunk, Outcome, Any]
+
+
 @dataclass
 class Run:
-    """One training run: everything that `solve` was given, and the loop."""
+    """One training run: everything that `solve` was given, and the loop, as a generator of what is to be computed."""
 
     system: System
     network: Networks
@@ -75,8 +80,9 @@ class Run:
     at: Position = field(default_factory=Position)
     stopped: str = ""
     history: History = field(init=False)
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
-    def train(self) -> Solution:
+    def train(self) -> Wishes:
         """Run all stages and return the solution with the last good parameters."""
         self.started = time.perf_counter()
         saved = self.keeper.newest()
@@ -92,16 +98,15 @@ class Run:
         plan = self.plan = stages(self.optimiser, self.good.size, self.precision, budget)
         lift_error = self.score.errors(self._values(jnp.zeros_like(self.good))) if self.system.ansatz.lift else {}
         self.state = None if saved is None else self._resume(saved)
-        with Interrupts() as self.interrupts, self.line:
-            try:
-                for number in range(self.at.stage, len(plan)):
-                    self.at.stage = number
-                    self._stage(plan[number], last=number == len(plan) - 1)
-                    if self.stopped not in ("stage", "stalled"):
-                        break
-                self._save()
-            except KeyboardInterrupt:
-                self.stopped = self.interrupts.stopped or "interrupted"
+        try:
+            for number in range(self.at.stage, len(plan)):
+                self.at.stage = number
+                yield from self._stage(plan[number], last=number == len(plan) - 1)
+                if self.stopped not in ("stage", "stalled"):
+                    break
+            self._save()
+        except KeyboardInterrupt:
+            self.stopped = self.interrupts.stopped or "interrupted"
         self.stopped = "steps" if self.stopped == "stage" else self.stopped
         if self.stopped == "not finite" and self.at.step == 0:
             found = not_finite(self.system, model, self.batches)
@@ -199,7 +204,7 @@ class Run:
                 scale = 1 + float(jnp.max(jnp.abs(values)))
                 if not np.allclose(again[index], values, rtol=0.0, atol=1e-6 * scale):
                     raise ValueError(f"{saved.path}: of another problem, what is built in differs; start anew")
-        value, _, _ = self.flat.evaluate(self.good, self.batches, self.loss_weights)
+        value, _, _ = self._evaluate(self.good)
         floor = (ROUND_OFF * float(jnp.finfo(value.dtype).eps)) ** 2
         if abs(float(value) - self.at.loss) > SAME_LOSS * abs(self.at.loss) + floor:
             raise ValueError(
@@ -209,51 +214,69 @@ class Run:
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
-    def _stage(self, stage: Stage, last: bool) -> None:
+    def _stage(self, stage: Stage, last: bool) -> Wishes:
         """One stage, begun or gone on with: moves `good`, `state` and `at`, and sets `stopped`."""
         at, optimiser = self.at, stage.optimiser.eased(len(self.at.recovered))
         if self.state is None:
             self._begin(stage)
         else:
             self.stopped = self._reason(stage, last)
-        chunk, size, refreshed = self.flat.chunk(optimiser), 1, at.first
+        size, refreshed = 1, at.first
         while not self.stopped:
             due, refreshed = at.step > refreshed, at.step  # once a step, also where it is gone back to
             if due and self._refresh():
-                value, gradient, _ = self._evaluate()
+                value, gradient, _ = self._evaluate(self.good)
                 self.state = unshared(optimiser.refresh(self.state, value, gradient))
-                at.best = math.inf
+                at.best, at.since = math.inf, 0
             size = min(size, self._steps_left(stage, last))
             clock = time.perf_counter()
-            p, self.state, loss, stalled, count = chunk(
-                self.good, self.state, self.batches, self.loss_weights, jnp.asarray(size)
-            )
-            done, loss = int(count), float(loss)
-            spent = time.perf_counter() - clock
-            value, _, parts = self.flat.evaluate(p, self.batches, self.loss_weights)
-            if not (math.isfinite(loss) and bool(jnp.isfinite(value)) and bool(jnp.all(jnp.isfinite(p)))):
+            watch = self._watch(size)
+            found = yield Chunk(optimiser, self.good, self.state, self.batches, self.loss_weights, watch)
+            done, spent = int(found.count), time.perf_counter() - clock
+            finite, parts = self._take(found, done)
+            if not finite:
                 if len(at.recovered) == RECOVERIES:
                     self.stopped = "not finite"
+                    self._log(at.loss, parts)
                     return
                 at.recovered.append(at.step)
-                logger.warning("the loss or a parameter was no longer finite: back to step %d, with more care", at.step)
+                logger.warning("the loss or a parameter was no longer finite: on from step %d, with more care", at.step)
                 optimiser, size = stage.optimiser.eased(len(at.recovered)), 1
-                chunk, parts = self.flat.chunk(optimiser), self._restart(optimiser)
-                self._log(at.loss, parts)
+                self._log(at.loss, self._restart(optimiser))
                 continue
-            self.good, at.loss, at.stalled = p, float(value), bool(stalled)
-            at.step += done
             most = min(LONGEST_CHUNK, max(CHUNK_SECONDS, 0.005 * self._now()))
             if spent < 2 * most or size > 1:  # the first chunk compiles
                 size = max(1, min(int(done * most / max(spent, 1e-4)), 4 * size))
             self._log(at.loss, parts)
-            if loss < at.best * (1 - 1e-3):
-                at.best, at.best_step = loss, at.step
             self.stopped = self._reason(stage, last)
             if not self.stopped and self.keeper.due:
                 self._save()
         if self.stopped in ("stage", "stalled") and not last:
             self.state = None
+
+    def _watch(self, most: int) -> Watch:
+        at, limits = self.at, self.limits
+        whole = lambda value: jnp.asarray(value, jnp.int32)
+        real = lambda value: jnp.asarray(value, self.good.dtype)
+        tolerance = -math.inf if limits.tolerance is None else limits.tolerance
+        patience = 2**31 - 1 if limits.patience is None else limits.patience
+        return Watch(
+            whole(most), real(tolerance), whole(patience), real(at.seen), real(at.best), whole(min(at.since, patience))
+        )
+
+    def _take(self, found: Outcome, done: int) -> tuple[bool, dict[str, Array]]:
+        """Move to the last good parameters of a chunk; whether all stayed finite, and the mean squares there."""
+        at = self.at
+        p, steps = found.parameters, done
+        value, _, parts = self._evaluate(p)
+        finite = bool(found.finite) and math.isfinite(value)
+        if not math.isfinite(value):  # of a method that knows only the loss of the step before
+            p, steps = (found.before, done - 1) if done else (self.good, 0)
+            value, _, parts = self._evaluate(p)
+        self.good, self.state, at.loss, at.stalled = p, found.state, float(value), bool(found.stalled)
+        at.step += steps
+        at.seen, at.best, at.since = float(found.loss), float(found.best), int(found.since)
+        return finite, parts
 
     def _begin(self, stage: Stage) -> None:
         """The first state of a stage, from the last good parameters."""
@@ -267,17 +290,17 @@ class Run:
             self._log(at.loss, parts)
         if not math.isfinite(at.loss):
             self.stopped, self.state = "not finite", None
-        at.first, at.begun, at.best_step = at.step, self._now(), at.step
+        at.first, at.begun, at.since = at.step, self._now(), 0
 
     def _restart(self, optimiser: AbstractOptimiser) -> dict[str, Array]:
         """The optimiser's first state at the last good parameters; the mean squares of the residuals there."""
-        value, gradient, parts = self._evaluate()
+        value, gradient, parts = self._evaluate(self.good)
         self.state = unshared(optimiser.init(self.good, value, gradient))
         self.at.loss, self.at.best, self.at.stalled = float(value), float(value), False
         return parts
 
-    def _evaluate(self) -> tuple[Array, Array, dict[str, Array]]:
-        return self.flat.evaluate(self.good, self.batches, self.loss_weights)
+    def _evaluate(self, p: Array) -> tuple[Array, Array, dict[str, Array]]:
+        return self.flat.evaluate(p, self.batches, self.loss_weights)
 
     def _steps_left(self, stage: Stage, last: bool) -> int:
         """How many steps the next chunk may take before something has to be looked at."""
@@ -299,7 +322,7 @@ class Run:
     def _reason(self, stage: Stage, last: bool) -> str:
         """Why to stop now, or an empty string."""
         limits, at, now = self.limits, self.at, self._now()
-        if limits.tolerance is not None and at.loss <= limits.tolerance:
+        if limits.tolerance is not None and at.seen <= limits.tolerance:
             return "tolerance"
         if limits.budget is not None and now >= limits.budget:
             return "budget"
@@ -307,7 +330,7 @@ class Run:
             return "steps"
         if self.interrupts.stopped:
             return self.interrupts.stopped
-        if limits.patience is not None and at.step - at.best_step >= limits.patience:
+        if limits.patience is not None and at.since >= limits.patience:
             return "patience" if last else "stage"
         if stage.steps is not None and at.step - at.first >= stage.steps:
             return "stage"

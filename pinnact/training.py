@@ -11,6 +11,7 @@ import numpy as np
 
 from pinnact.checkpoints import Checkpoints, Keeper
 from pinnact.collocation import AbstractResampling, Points, ResidualAdaptive
+from pinnact.drive import alone
 from pinnact.lifts import for_problem
 from pinnact.limits import Limits
 from pinnact.model import Networks, activation_label, smoothness
@@ -62,7 +63,7 @@ def solve(
 
     With `checkpoint`, a folder (or `Checkpoints(folder, every=60.0, keep=2)`), the state is written there now and
     then and at the end, and a run that finds its own state there goes on with it: killed at any moment and called
-    again, it ends with the same bits as a run that was never stopped (where `steps` alone end it, on the same machine).
+    again, it ends with the same bits as a run that was never stopped (where no `budget` ends it, on the same machine).
     `budget` and `steps` are those of all calls together, so larger ones train on.
 
     Raises ValueError for arguments that don't fit and for a folder with the checkpoints of another run, SmoothnessError
@@ -104,7 +105,7 @@ def solve(
                 system, network, limits, points, weights, resampling, optimiser, seed, precision, score,
                 ProgressLine() if progress else NoProgress(), label, keeper,
             )  # fmt: skip
-            return run.train()
+            return alone(run)
 
 
 def _digest(*arrays: np.ndarray) -> str:

@@ -46,7 +46,7 @@ LEVELS = (
     ("system",),
     ("optimisers", "weights", "collocation", "history", "scoring", "progress", "checkpoints", "flat"),
     ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export"),
-    ("run", "training", "potentials", "atlas"),
+    ("run", "drive", "training", "potentials", "atlas"),
     ("cli", "potential_commands", "atlas_command", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -7,7 +7,8 @@ import pytest
 from made_up import decay
 
 import pinnact as pn
-from pinnact.optimisers import AbstractOptimiser, Objective, stages
+from pinnact import run
+from pinnact.optimisers import AbstractOptimiser, Objective, SelfScaledBroyden, Stage, adam, stages
 from pinnact.optimisers.base import Step
 
 
@@ -24,13 +25,13 @@ def test_not_finite_keeps_the_last_good_state(caplog):
     assert solution.summary["stopped"] == "not finite" and 0 < solution.summary["steps"] < 20_000
     assert np.isfinite(solution.history.column("loss")).all() and solution.summary["loss"] is not None
     values = solution(t=np.linspace(0, 1, 200))
-    assert np.isfinite(values).all() and values.max() < 2
+    assert np.isfinite(values).all() and values.max() < 2.01  # between the points a little more
     steps = solution.summary["steps"]
     assert f"no longer finite: the state after step {steps} is kept" in caplog.text
     assert solution.history.column("step")[-1] == steps
-    recovered = solution.summary["recovered"]  # three times, each a row of its own at a step that was there before
+    recovered = solution.summary["recovered"]  # three times, each a row
     assert len(recovered) == 3 == caplog.text.count("with more care") and recovered == sorted(recovered)
-    assert len(solution.history) - len(set(solution.history.column("step"))) == 3
+    assert set(recovered) <= set(solution.history.column("step"))
 
 
 class Leaping(AbstractOptimiser):
@@ -58,7 +59,7 @@ class Leaping(AbstractOptimiser):
 def test_a_run_recovers_with_more_care():
     solution = solve(optimiser=Leaping(), steps=60)
     assert solution.summary["stopped"] == "steps" and solution.summary["steps"] == 60
-    assert len(solution.summary["recovered"]) == 2 and solution.summary["recovered"][0] <= 10
+    assert solution.summary["recovered"] == [10, 20]  # the state counts from 0 again
     losses = solution.history.column("loss")
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
 
@@ -88,3 +89,30 @@ def test_never_finite(caplog):
     assert "'decay' is not finite at t=" in caplog.text and "correct the equation or the domain" in caplog.text
     assert solution.summary["stopped"] == "not finite" and solution.summary["steps"] == 0
     assert np.isfinite(solution(t=np.linspace(0, 1, 9))).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimiser": Leaping(), "steps": 60},
+        {"optimiser": "adam", "steps": 400, "tolerance": 0.2},
+        {"optimiser": "ssbroyden", "steps": 400, "tolerance": 1e-5},
+        {"optimiser": "adam", "steps": 4000, "patience": 2},
+        {"optimiser": [Stage(SelfScaledBroyden(), share=0.5), Stage(adam())], "steps": 300, "patience": 10},
+    ],
+    ids=["recovery", "tolerance", "tolerance of broyden", "patience", "patience of a stage"],
+)
+def test_where_a_run_ends_does_not_depend_on_how_the_clock_cuts_it(options, monkeypatch):
+    ends = []
+    for seconds in (1e-9, 10.0):  # a chunk of one step each; few long ones
+        monkeypatch.setattr(run, "CHUNK_SECONDS", seconds)
+        monkeypatch.setattr(run, "LONGEST_CHUNK", seconds)
+        ends.append(solve(**options))
+    first, second = ends
+    for name in ("steps", "stopped", "recovered", "loss"):
+        assert first.summary[name] == second.summary[name], name
+    assert first.summary["steps"] < options["steps"] or first.summary["recovered"]
+    assert len(first.history) > 2 * len(second.history)
+    for a, b in zip(*(jax.tree.leaves(s.model) for s in ends), strict=True):
+        if isinstance(a, jax.Array):
+            np.testing.assert_array_equal(a, b)

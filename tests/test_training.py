@@ -187,7 +187,7 @@ def test_an_interrupt_between_stages_does_not_go_on(monkeypatch):
 
     def once(self, *arguments, **named):
         started.append(1)
-        stage(self, *arguments, **named)
+        yield from stage(self, *arguments, **named)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run.Run, "_stage", once)

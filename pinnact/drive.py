@@ -1,0 +1,24 @@
+"""Who computes what runs ask for: a run is a generator of chunks of steps, and is sent what became of each."""
+
+from pinnact.interrupts import Interrupts
+from pinnact.run import Run
+from pinnact.solution import Solution
+
+
+def alone(run: Run) -> Solution:
+    """Train one run by itself."""
+    wishes, compiled, method = run.train(), None, None
+    with Interrupts() as run.interrupts, run.line:
+        try:
+            wish = next(wishes)
+            while True:
+                if compiled is None or wish.optimiser is not method:
+                    compiled, method = run.flat.chunk(wish.optimiser), wish.optimiser
+                try:
+                    answer = compiled(*wish[1:])
+                except KeyboardInterrupt as stop:
+                    wish = wishes.throw(stop)
+                else:
+                    wish = wishes.send(answer)
+        except StopIteration as end:
+            return end.value
