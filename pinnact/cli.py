@@ -5,7 +5,6 @@ import logging
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,7 +16,8 @@ import typer
 from pinnact import activations, coefficients, library, networks, potential_commands
 from pinnact.atlas_command import atlas
 from pinnact.checkpoints import Checkpoints
-from pinnact.console import CHECKPOINTS, Every, Resume, ended_early, run_folder, say
+from pinnact.compare_command import compare
+from pinnact.console import CHECKPOINTS, Every, Resume, ended_early, number, pairs, run_folder, say
 from pinnact.doctor import examine
 from pinnact.problem import Problem
 from pinnact.smoothness import SmoothnessError
@@ -25,6 +25,7 @@ from pinnact.training import solve as solve_problem
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(potential_commands.app, name="potential")
+app.command()(compare)
 app.command()(atlas)
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_FINITE, EXIT_INTERRUPTED = 1, 2, 3, 130
 # What typer raises for a wrong command line; older versions take it from click, newer ones have their own.
@@ -76,16 +77,14 @@ def solve(
 ) -> None:
     """Solve a problem and write its folder: summary.json, history.csv, solution.eqx and figures."""
     path = library.find(problem)
-    made = library.make(path, {k: _number(v) for k, v in _pairs(set_, "--set").items()})
-    guesses = {k: _guess("--infer", k, v) for k, v in _pairs(infer, "--infer").items()}
+    made = library.make(path, {k: number(v) for k, v in pairs(set_, "--set").items()})
+    guesses = {k: _guess("--infer", k, v) for k, v in pairs(infer, "--infer").items()}
     made = made.infer(**guesses) if guesses else made
     made = _observed(made, observe) if observe else made
     if guesses and not made.observations:
         raise ValueError("--infer needs data: give --observe FILE.csv")
-    if network not in networks.RECIPES:
-        raise ValueError(f"network {network!r} is unknown; choose one of {', '.join(networks.RECIPES)}")
     sizes = {name: value for name, value in (("width", width), ("depth", depth)) if value is not None}
-    recipe = networks.RECIPES[network](activation=activations.get(activation), **sizes)
+    recipe = networks.named(network, activations.get(activation), **sizes)
     folder = run_folder(made.name, out, resume)
     if not quiet:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
@@ -127,32 +126,12 @@ def doctor() -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
-    pairs = {}
-    for item in given or ():
-        name, equals, value = item.partition("=")
-        if not equals or not name or not value:
-            raise ValueError(f"{option} {item!r}: write NAME=VALUE")
-        pairs[name.strip()] = value.strip()
-    return pairs
-
-
-def _number(text: str) -> Any:
-    """A number where the text is one, else the text itself."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text.lower(), text)
-
-
 def _guess(option: str, name: str, text: str) -> Any:
     """`0.1` is a free number, `positive:0.1` a positive one, `network` an unknown field."""
     kind, colon, rest = text.partition(":")
     if text == "network":
         return networks.MLP(width=16, depth=2)
-    value = _number(rest if colon else text)
+    value = number(rest if colon else text)
     if isinstance(value, bool | str) or (colon and kind != "positive"):
         raise ValueError(f"{option} {name}={text}: give a number, positive:NUMBER or network")
     return coefficients.Positive(value) if kind == "positive" else float(value)
@@ -207,9 +186,9 @@ def _row(where: str, header: list[str], row: list[str]) -> list[float]:
     """One line of a CSV file as finite numbers."""
     if len(row) != len(header) or len(set(header)) != len(header):
         raise ValueError(f"{where}: {len(row)} cells, the header names {len(set(header))} different columns")
-    numbers = [_number(cell.strip()) for cell in row]
-    for cell, number in zip(row, numbers):
-        if isinstance(number, bool | str) or not np.isfinite(number):
+    numbers = [number(cell.strip()) for cell in row]
+    for cell, value in zip(row, numbers):
+        if isinstance(value, bool | str) or not np.isfinite(value):
             hint = "; separate columns by commas" if ";" in cell or "\t" in cell else ""
             raise ValueError(f"{where}: {cell.strip()!r} is no finite number{hint}")
     return numbers

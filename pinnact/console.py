@@ -3,8 +3,9 @@
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +14,7 @@ from pinnact.interrupts import WORDS
 
 console = Console(stderr=True)
 CHECKPOINTS = "checkpoints"
+EXIT_TERMINATED = 143
 SIGNALS = {word: int(number) for number, word in WORDS.items()}
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out; the same command otherwise.")]
 Every = Annotated[float, typer.Option(help="Seconds between two checkpoints; inf: only one at the end.")]
@@ -32,12 +34,12 @@ def free_folder(name: str) -> Path:
     return folder
 
 
-def check_folder(folder: Path, resume: bool = False) -> None:
+def check_folder(folder: Path, resume: bool = False, begun: str = CHECKPOINTS) -> None:
     """Refuse a folder that holds another run or that can't be written, before training starts.
 
-    To `resume`, it must hold the checkpoints of a run, or nothing yet.
+    To `resume`, it must hold the folder that such a run has `begun`, or nothing yet.
     """
-    kept = (folder / CHECKPOINTS).is_dir()
+    kept = (folder / begun).is_dir()
     if folder.is_dir() and any(folder.iterdir()) and not (resume and kept):
         hint = "add --resume to go on with it, choose another --out," if kept else "choose another --out"
         raise ValueError(f"{folder} holds another run or other files; {hint} or remove it")
@@ -50,12 +52,12 @@ def check_folder(folder: Path, resume: bool = False) -> None:
         )
 
 
-def run_folder(name: str, out: Path | None, resume: bool) -> Path:
+def run_folder(name: str, out: Path | None, resume: bool, begun: str = CHECKPOINTS) -> Path:
     """The checked folder of a run: `out`, or a free one of that name where none is given."""
     if resume and out is None:
         raise ValueError("--resume needs --out DIR, the folder of the run to go on with")
     folder = free_folder(name) if out is None else out
-    check_folder(folder, resume)
+    check_folder(folder, resume, begun)
     return folder
 
 
@@ -68,3 +70,24 @@ def ended_early(stopped: str, folder: Path) -> int:
     command = shlex.join(["pinnact", *again, *([] if given else ["--out", str(folder)]), "--resume"])
     say(f"{stopped}; to go on: {command}")
     return 128 + SIGNALS[stopped]
+
+
+def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
+    """Options of the form NAME=VALUE as a dictionary of texts."""
+    pairs = {}
+    for item in given or ():
+        name, equals, value = item.partition("=")
+        if not equals or not name or not value:
+            raise ValueError(f"{option} {item!r}: write NAME=VALUE")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def number(text: str) -> Any:
+    """A number where the text is one, else the text itself."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)

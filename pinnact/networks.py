@@ -287,3 +287,10 @@ class PirateNet:
 
 
 RECIPES: dict[str, Callable[..., Recipe]] = {"mlp": MLP, "modified_mlp": ModifiedMLP, "piratenet": PirateNet}
+
+
+def named(name: str, activation: AbstractActivation, **sizes: int) -> Recipe:
+    """The recipe of a name in `RECIPES`, with this activation and `width=`, `depth=` where they are given."""
+    if name not in RECIPES:
+        raise ValueError(f"network {name!r} is unknown; choose one of {', '.join(RECIPES)}")
+    return RECIPES[name](activation=activation, **sizes)

@@ -47,7 +47,7 @@ LEVELS = (
     ("optimisers", "weights", "collocation", "history", "scoring", "progress", "checkpoints", "flat"),
     ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export"),
     ("run", "drive", "training", "potentials", "atlas"),
-    ("cli", "potential_commands", "atlas_command", "console", "doctor", "library"),
+    ("cli", "potential_commands", "atlas_command", "compare_command", "batch", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 OPTIONAL = ("shapely", "meshio", "xarray", "pyarrow", "folx", "ase", "tblite", "pyscf", "sklearn", "dask", "pandas")
