@@ -10,7 +10,7 @@ from pinnact.batch.pools import TRIES, AbstractPool, Job
 from pinnact.batch.work import Row, attempt_all
 from pinnact.interrupts import Interrupts
 
-LOOK = 0.3  # seconds between two looks at what has ended
+LOOK, PATIENCE = 0.3, 20  # seconds between two looks at what has ended; until a scheduler must have answered
 MISSING = "a batch on a cluster needs dask.distributed: pip install 'pinnact[cluster]'"
 
 
@@ -56,7 +56,7 @@ class Cluster(AbstractPool):
                     )
                 )
             try:
-                client = stack.enter_context(distributed.Client(address, timeout=20))
+                client = stack.enter_context(distributed.Client(address, timeout=PATIENCE))
             except OSError as error:
                 raise ValueError(
                     f"no Dask scheduler answers at {self.address}: start one, or give its address"
