@@ -65,25 +65,24 @@ class Saved(NamedTuple):
 class Keeper:
     """Holds the folder of `checkpoints` for one run, as a context; without one, all it does is nothing.
 
-    `run` tells in plain data which run it is: a checkpoint where any of it differs is refused.
+    `run` tells in plain data which run it is: a checkpoint where any of it differs is refused. Of several processes
+    that train one run only the first `writes`; all of them read.
     """
 
-    def __init__(self, checkpoints: Checkpoints | str | PathLike[str] | None, run: Mapping[str, Any]) -> None:
+    def __init__(
+        self, checkpoints: Checkpoints | str | PathLike[str] | None, run: Mapping[str, Any], writes: bool = True
+    ) -> None:
         given = checkpoints is None or isinstance(checkpoints, Checkpoints)
         self.checkpoints: Checkpoints | None = checkpoints if given else Checkpoints(checkpoints)  # type: ignore[arg-type,assignment]
         self.run = {key: _words(plain_data(value)) for key, value in run.items()}
+        self.writes = writes and self.checkpoints is not None
         self.failing = False
         self.damaged: list[Path] = []
         self.last = time.monotonic()
         self.held = ExitStack()
 
-    @property
-    def writes(self) -> bool:
-        """Whether there is a folder to write to."""
-        return self.checkpoints is not None
-
     def __enter__(self) -> "Keeper":
-        if self.checkpoints is not None:
+        if self.writes and self.checkpoints is not None:
             self.held.enter_context(held(self.checkpoints.path))
             for left in self.checkpoints.path.glob(f".*{SUFFIX}"):
                 left.unlink()  # of a process that was killed while it wrote
@@ -131,14 +130,14 @@ class Keeper:
     @property
     def due(self) -> bool:
         """Whether the time between two checkpoints is over."""
-        return self.checkpoints is not None and time.monotonic() - self.last >= self.checkpoints.every
+        return self.checkpoints is not None and self.writes and time.monotonic() - self.last >= self.checkpoints.every
 
     def save(self, step: int, numbers: Mapping[str, Any], state: Any) -> bool:
         """Write the arrays of `state`, a pytree, and the plain `numbers`; whether that went well.
 
         A disk that is full or a folder that is gone is told once and tried again the next time: training goes on.
         """
-        if self.checkpoints is None:
+        if self.checkpoints is None or not self.writes:
             return True
         header = {
             "format": FORMAT,

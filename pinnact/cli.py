@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import os
 import shlex
 import sys
 import warnings
@@ -13,7 +14,7 @@ import matplotlib
 import numpy as np
 import typer
 
-from pinnact import activations, coefficients, library, networks, potential_commands
+from pinnact import activations, coefficients, hosts, library, networks, potential_commands
 from pinnact.atlas_command import atlas
 from pinnact.checkpoints import Checkpoints
 from pinnact.compare_command import compare
@@ -68,6 +69,10 @@ def solve(
     ] = "forward",
     no_hard: Annotated[bool, typer.Option("--no-hard", help="Build no values in: conditions as penalties.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, gpu or tpu.")] = None,
+    devices: Annotated[int | None, typer.Option(help="Spread the points over so many devices.")] = None,
+    coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of process 0, where several train.")] = None,
+    processes: Annotated[int, typer.Option(help="How many processes train together.")] = 1,
+    process_id: Annotated[int, typer.Option(help="Which of them this is, from 0.")] = 0,
     allow_rough: Annotated[
         bool, typer.Option("--allow-rough", help="Train although the activation is too rough.")
     ] = False,
@@ -76,6 +81,10 @@ def solve(
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
 ) -> None:
     """Solve a problem and write its folder: summary.json, history.csv, solution.eqx and figures."""
+    if coordinator is not None:
+        if out is None:
+            raise ValueError("--coordinator needs --out DIR, a folder that all processes see")
+        hosts.join(coordinator, processes, process_id)
     path = library.find(problem)
     made = library.make(path, {k: number(v) for k, v in pairs(set_, "--set").items()})
     guesses = {k: _guess("--infer", k, v) for k, v in pairs(infer, "--infer").items()}
@@ -85,16 +94,19 @@ def solve(
         raise ValueError("--infer needs data: give --observe FILE.csv")
     sizes = {name: value for name, value in (("width", width), ("depth", depth)) if value is not None}
     recipe = networks.named(network, activations.get(activation), **sizes)
-    folder = run_folder(made.name, out, resume)
+    folder = run_folder(made.name, out, resume) if hosts.first() else out or Path()
+    quiet = quiet or not hosts.first()
     if not quiet:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         logging.getLogger("pinnact").setLevel(logging.INFO)
     solution = solve_problem(
         made, recipe, optimiser=optimiser, seed=seed, budget=budget, steps=steps, hard=not no_hard, engine=engine,
         precision="float32" if float32 else "float64", allow_rough=allow_rough, device=_device(device),
-        checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every), progress=not quiet,
+        devices=_devices(devices), checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every), progress=not quiet,
     )  # fmt: skip
     solution.summary["command"] = shlex.join(["pinnact", *sys.argv[1:]])
+    if not hosts.first():
+        return
     solution.write(folder)
     if not quiet:
         _report(solution.summary, folder)
@@ -204,6 +216,11 @@ def _device(name: str | None) -> Any:
         raise ValueError(f"--device {name}: JAX sees no such device here, only {found}") from error
 
 
+def _devices(count: int | None) -> Any:
+    """So many devices, or those of all processes."""
+    return jax.devices() if count is None and hosts.several() else count
+
+
 def _report(summary: dict[str, Any], folder: Path) -> None:
     error = summary["relative_l2"]
     shown = {name: "not finite" if value is None else f"{value:.2e}" for name, value in (error or {}).items()}
@@ -234,6 +251,9 @@ def main() -> None:
         _fail(error, EXIT_USAGE)
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         _fail(f"{str(error).splitlines()[0]}: take a smaller network, or fewer points", EXIT_FAILED)
+    except hosts.LostError as error:
+        say(f"pinnact: {error} (--resume)", style="red")
+        os._exit(EXIT_FAILED)  # at once: JAX would wait for the lost process
     except OSError as error:
         _fail(error, EXIT_FAILED)
     except (KeyboardInterrupt, typer.Abort):

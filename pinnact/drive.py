@@ -1,5 +1,6 @@
 """Who computes what runs ask for: a run is a generator of chunks of steps, and is sent what became of each."""
 
+from pinnact import hosts
 from pinnact.interrupts import Interrupts
 from pinnact.run import Run
 from pinnact.solution import Solution
@@ -8,7 +9,7 @@ from pinnact.solution import Solution
 def alone(run: Run) -> Solution:
     """Train one run by itself."""
     wishes, compiled, method = run.train(), None, None
-    with Interrupts() as run.interrupts, run.line:
+    with hosts.noticed(), Interrupts() as run.interrupts, run.line:
         try:
             wish = next(wishes)
             while True:

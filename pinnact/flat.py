@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from pinnact.model import Model
 from pinnact.optimisers import AbstractOptimiser, Objective
+from pinnact.placement import AbstractPlacement
 from pinnact.system import Batches, System
 
 Parameters = Float[Array, " p"]
@@ -65,18 +66,32 @@ class Outcome(NamedTuple):
 class Flat:
     """The functions of `system` and of the flat parameters of models like `model`; `start` are those of `model`."""
 
-    def __init__(self, system: System, model: Model) -> None:
-        self.system = system
+    def __init__(self, system: System, model: Model, place: AbstractPlacement) -> None:
+        self.system, self.place = system, place
         trainables, static = eqx.partition(model, eqx.is_inexact_array)
         flat, unravel = jax.flatten_util.ravel_pytree(trainables)
         self.start: Parameters = flat.astype(jnp.zeros(()).dtype)
         self.model: Callable[[Parameters], Model] = lambda p: eqx.combine(unravel(p), static)
-        self.evaluate = jax.jit(self._evaluate)
+        self._evaluated = jax.jit(self._evaluate)
         self.predict = jax.jit(self._predict)
 
     def of(self, model: Model) -> Parameters:
         """The flat parameters of a model."""
         return jax.flatten_util.ravel_pytree(eqx.filter(model, eqx.is_inexact_array))[0].astype(self.start.dtype)
+
+    def evaluate(self, p: Parameters, batches: Batches, weights: dict[str, Array]) -> tuple[Array, Parameters, dict]:
+        """Loss, gradient, and the mean square of each residual."""
+        place = self.place
+        return place.local(self._evaluated(place.copied(p), place.spread(batches), place.copied(weights)))
+
+    def first(self, optimiser: AbstractOptimiser, p: Parameters, value: Array, gradient: Parameters) -> Any:
+        """The state of an optimiser before its first step; without arrays in common, since a chunk takes its memory."""
+        return self.place.copied(jax.tree.map(jnp.copy, optimiser.init(p, value, gradient)))
+
+    def refreshed(self, optimiser: AbstractOptimiser, state: Any, value: Array, gradient: Parameters) -> Any:
+        """The state after points or weights have changed."""
+        new = optimiser.refresh(state, self.place.copied(value), self.place.copied(gradient))
+        return self.place.copied(jax.tree.map(jnp.copy, new))
 
     def _evaluate(self, p: Parameters, batches: Batches, weights: dict[str, Array]) -> tuple[Array, Parameters, dict]:
         """Loss, gradient, and the mean square of each residual."""
@@ -95,7 +110,7 @@ class Flat:
     def _objective(self, batches: Batches, weights: dict[str, Array]) -> Objective:
         value = lambda p: self.system.loss(self.model(p), batches, weights)
         return Objective(
-            value, jax.value_and_grad(value), lambda p: self.system.jacobian(self.model(p), batches, weights)
+            value, jax.value_and_grad(value), lambda p: self.system.linearised(self.model(p), batches, weights)
         )
 
     def chunk(self, optimiser: AbstractOptimiser) -> Callable[..., "Outcome"]:
@@ -130,9 +145,11 @@ class Flat:
             begin = Outcome(p, p, state, watch.loss, watch.best, watch.since, jnp.zeros_like(watch.most), no, yes)
             return jax.lax.while_loop(go_on, body, begin)
 
-        return jax.jit(chunk, donate_argnums=(1,))
+        place, compiled = self.place, jax.jit(chunk, donate_argnums=(1,))
 
+        def placed(p: Parameters, state: Any, batches: Batches, weights: dict[str, Array], watch: Watch) -> Outcome:
+            copied = place.copied
+            found = compiled(copied(p), copied(state), place.spread(batches), copied(weights), copied(watch))
+            return place.local(found._replace(state=()))._replace(state=found.state)
 
-def unshared(state: Any) -> Any:
-    """A copy without arrays in common: a chunk is given the state's memory for good, so no array may come twice."""
-    return jax.tree.map(jnp.copy, state)
+        return placed

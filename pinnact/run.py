@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,15 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from pinnact import hosts
 from pinnact.checkpoints import Keeper, Saved, restore
 from pinnact.coefficients import CONSTANTS
 from pinnact.collocation import AbstractResampling, Points
-from pinnact.flat import Chunk, Flat, Outcome, Watch, unshared
+from pinnact.flat import Chunk, Flat, Outcome, Watch
 from pinnact.history import History
-from pinnact.interrupts import Interrupts
+from pinnact.interrupts import WORDS, Interrupts
 from pinnact.limits import Limits
 from pinnact.model import Model, Networks, build_model, describe
-from pinnact.optimisers import AbstractOptimiser, Stage, stages
+from pinnact.optimisers import AbstractOptimiser, Stage, described, stages
+from pinnact.placement import AbstractPlacement
 from pinnact.scoring import Score
 from pinnact.solution import Solution
 from pinnact.system import System, not_finite
@@ -77,19 +78,21 @@ class Run:
     line: Any
     label: str
     keeper: Keeper
+    place: AbstractPlacement
     at: Position = field(default_factory=Position)
     stopped: str = ""
     history: History = field(init=False)
     interrupts: Interrupts = field(default_factory=Interrupts)
+    read: float = 0.0  # what the clock said last
 
     def train(self) -> Wishes:
         """Run all stages and return the solution with the last good parameters."""
-        self.started = time.perf_counter()
+        self.started = hosts.seconds()
         saved = self.keeper.newest()
         self.where = jnp.asarray(self.score.points, float)
         model = build_model(self.system.problem, self.network, jax.random.key(self.seed))
         self.history = History(self.system.names, tuple(self._inferred(model)))
-        self.flat = Flat(self.system, model)
+        self.flat = Flat(self.system, model, self.place)
         self.lifted = self.system.lifted(self.where)
         self.batches = self.points.draw(self.system, 1000 * self.seed)
         self.loss_weights = self.weights.start(self.system)
@@ -124,7 +127,7 @@ class Run:
                 "optimiser": "+".join(stage.optimiser.name for stage in plan),
                 "seed": self.seed,
                 "precision": self.precision,
-                "device": str(next(iter(self.good.devices()))),
+                "device": self.place.words,
                 "seconds": round(self._now(), 3),
                 "steps": self.at.step,
                 "loss": float(self.history.column("loss")[-1]) if len(self.history) else float("nan"),
@@ -138,8 +141,9 @@ class Run:
         )  # fmt: skip
 
     def _now(self) -> float:
-        """Seconds of training, those of earlier processes included."""
-        return self.at.seconds + time.perf_counter() - self.started
+        """Seconds of training, those of earlier processes included: to be asked by all processes of a run alike."""
+        self.read = self.at.seconds + hosts.seconds() - self.started
+        return self.read
 
     def _settings(self) -> dict[str, Any]:
         """What else the run was given, in words: with the problem's file it can be repeated."""
@@ -159,7 +163,7 @@ class Run:
         """A checkpoint of the state after the last chunk; none of a state that is no longer finite."""
         if not self.keeper.writes or self.state is None or self.stopped == "not finite":
             return
-        numbers = asdict(self.at) | {"seconds": self._now(), "optimisers": _described(self.plan)[: self.at.stage + 1]}
+        numbers = asdict(self.at) | {"seconds": self.read, "optimisers": described(self.plan)[: self.at.stage + 1]}
         along = [self.flat.of(model) for model in self.system.along]
         arrays = (self.good, self.state, self.batches, self.loss_weights, along, self.history.table())
         sizes = [len(jax.tree.leaves(part)) for part in arrays]
@@ -170,7 +174,7 @@ class Run:
         numbers = dict(saved.numbers)
         sizes, optimisers = numbers.pop("sizes"), numbers.pop("optimisers")
         self.at = Position(**numbers)
-        if optimisers != (mine := _described(self.plan)[: self.at.stage + 1]):
+        if optimisers != (mine := described(self.plan)[: self.at.stage + 1]):
             raise ValueError(
                 f"{saved.path}: of another run, optimisers were {', '.join(optimisers)} and are {', '.join(mine)}; "
                 "give the same, or another folder"
@@ -226,13 +230,13 @@ class Run:
             due, refreshed = at.step > refreshed, at.step  # once a step, also where it is gone back to
             if due and self._refresh():
                 value, gradient, _ = self._evaluate(self.good)
-                self.state = unshared(optimiser.refresh(self.state, value, gradient))
+                self.state = self.flat.refreshed(optimiser, self.state, value, gradient)
                 at.best, at.since = math.inf, 0
             size = min(size, self._steps_left(stage, last))
-            clock = time.perf_counter()
+            clock = hosts.seconds()
             watch = self._watch(size)
             found = yield Chunk(optimiser, self.good, self.state, self.batches, self.loss_weights, watch)
-            done, spent = int(found.count), time.perf_counter() - clock
+            done, spent = int(found.count), hosts.seconds() - clock
             finite, parts = self._take(found, done)
             if not finite:
                 if len(at.recovered) == RECOVERIES:
@@ -295,7 +299,7 @@ class Run:
     def _restart(self, optimiser: AbstractOptimiser) -> dict[str, Array]:
         """The optimiser's first state at the last good parameters; the mean squares of the residuals there."""
         value, gradient, parts = self._evaluate(self.good)
-        self.state = unshared(optimiser.init(self.good, value, gradient))
+        self.state = self.flat.first(optimiser, self.good, value, gradient)
         self.at.loss, self.at.best, self.at.stalled = float(value), float(value), False
         return parts
 
@@ -328,8 +332,8 @@ class Run:
             return "budget"
         if limits.steps is not None and at.step >= limits.steps:
             return "steps"
-        if self.interrupts.stopped:
-            return self.interrupts.stopped
+        if signalled := hosts.agreed(self.interrupts.stopped, tuple(WORDS.values())):
+            return signalled
         if limits.patience is not None and at.since >= limits.patience:
             return "patience" if last else "stage"
         if stage.steps is not None and at.step - at.first >= stage.steps:
@@ -389,10 +393,3 @@ class Run:
         step, seconds, inferred = self.at.step, self._now(), self._inferred(self.flat.model(self.good))
         self.history.append(step, seconds, loss, {k: float(v) for k, v in parts.items()}, error, inferred)
         self.line.update(step, seconds, loss, error, self.limits)
-
-
-def _described(plan: Sequence[Stage]) -> list[str]:
-    """The optimisers of some stages, with the numbers that they were given."""
-    return [
-        f"{o.name} {[v for v in vars(o).values() if isinstance(v, int | float)]}" for o in (s.optimiser for s in plan)
-    ]

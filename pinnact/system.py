@@ -253,13 +253,20 @@ class System:
     def jacobian(
         self, model: Model, batches: Batches, weights: Mapping[str, Array]
     ) -> tuple[Float[Array, " rows"], Float[Array, "rows p"]]:
-        """The weighted rows and their derivatives by the parameters, row by row.
+        """The weighted rows and their derivatives by the parameters, row by row."""
+        values, slopes = zip(*self.linearised(model, batches, weights), strict=True)
+        return jnp.concatenate(values), jnp.concatenate(slopes)
+
+    def linearised(
+        self, model: Model, batches: Batches, weights: Mapping[str, Array]
+    ) -> list[tuple[Float[Array, " rows"], Float[Array, "rows p"]]]:
+        """The weighted rows of each group and their derivatives by the parameters.
 
         `vmap` of the gradient of one point's rows: far cheaper than `jacrev` of the stacked vector.
         """
         trainables, static = eqx.partition(model, eqx.is_inexact_array)
         flat, unravel = jax.flatten_util.ravel_pytree(trainables)
-        values, slopes = [], []
+        found = []
         for group, batch in self._ordered(batches):
 
             def one(p: Array, row: Batch, group: Group = group, n: int = len(batch.points)) -> tuple[Array, Array]:
@@ -270,10 +277,8 @@ class System:
             if group.integral is not None:
                 alone = {group.name: batch}
                 whole = lambda p, alone=alone: self.rows(eqx.combine(unravel(p), static), alone, weights)
-                values.append(whole(flat))
-                slopes.append(jax.jacrev(whole)(flat))
+                found.append((whole(flat), jax.jacrev(whole)(flat)))
                 continue
             slope, value = jax.vmap(jax.jacrev(one, has_aux=True), in_axes=(None, 0))(flat, batch)
-            values.append(value.ravel())
-            slopes.append(slope.reshape(-1, flat.size))
-        return jnp.concatenate(values), jnp.concatenate(slopes)
+            found.append((value.ravel(), slope.reshape(-1, flat.size)))
+        return found

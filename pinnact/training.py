@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pinnact import hosts
 from pinnact.checkpoints import Checkpoints, Keeper
 from pinnact.collocation import AbstractResampling, Points, ResidualAdaptive
 from pinnact.drive import alone
@@ -18,6 +19,7 @@ from pinnact.model import Networks, activation_label, smoothness
 from pinnact.networks import MLP
 from pinnact.operators import ENGINES
 from pinnact.optimisers import AbstractOptimiser, Stage, stages
+from pinnact.placement import placement
 from pinnact.precision import precision as precision_context
 from pinnact.problem import Problem
 from pinnact.progress import NoProgress, ProgressLine
@@ -50,6 +52,7 @@ def solve(
     engine: str = "forward",
     allow_rough: bool = False,
     device: Any = None,
+    devices: int | Sequence[Any] | None = None,
     checkpoint: Checkpoints | str | PathLike[str] | None = None,
     progress: bool = False,
 ) -> Solution:
@@ -60,6 +63,9 @@ def solve(
     which to stop, `patience` a number of steps without a lower loss. `hard=False` builds nothing into the field.
     Ctrl-C and SIGTERM end training with what was reached. A loss that is no longer finite sends it back to the last
     good state and on with more care, three times at most; then it ends with that state.
+
+    With `devices`, a number of JAX's devices or a sequence of them, the points of every step are spread over these; the
+    result is the same to round-off. `device` is the one device to train on, JAX's default if none is given.
 
     With `checkpoint`, a folder (or `Checkpoints(folder, every=60.0, keep=2)`), the state is written there now and
     then and at the end, and a run that finds its own state there goes on with it: killed at any moment and called
@@ -78,6 +84,7 @@ def solve(
         raise ValueError(f"seed={seed!r}: give a whole number from 0 to 2^31 - 1")
     if not stages(optimiser, 0, precision, limits.budget):  # a wrong name is said before anything is computed
         raise ValueError(f"optimiser={optimiser!r} has no stage; give at least one")
+    place = placement(devices)
     network = MLP() if network is None else network
     label = activation_label(network)
     check_smoothness(problem, smoothness(network), label, allow_rough)
@@ -100,10 +107,11 @@ def solve(
         }
         drawn = {"points": repr(points), "weights": repr(weights), "resampling": repr(resampling)}
         data = [a for o in problem.observations for a in (o.points, *o.values.values())]
-        with Keeper(checkpoint, problem_data(problem) | {"data": _digest(*data)} | known | drawn) as keeper:
+        known |= problem_data(problem) | drawn | {"data": _digest(*data)}
+        with Keeper(checkpoint, known, hosts.first()) as keeper:
             run = Run(
                 system, network, limits, points, weights, resampling, optimiser, seed, precision, score,
-                ProgressLine() if progress else NoProgress(), label, keeper,
+                ProgressLine() if progress else NoProgress(), label, keeper, place,
             )  # fmt: skip
             return alone(run)
 

@@ -26,6 +26,7 @@ LEVELS = (
         "files",
         "versions",
         "interrupts",
+        "hosts",
     ),
     ("domains", "networks"),
     ("fields",),
@@ -44,13 +45,14 @@ LEVELS = (
         "model",
     ),
     ("system",),
-    ("optimisers", "weights", "collocation", "history", "scoring", "progress", "checkpoints", "flat"),
+    ("optimisers", "weights", "collocation", "history", "scoring", "progress", "checkpoints", "placement", "flat"),
     ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export"),
     ("run", "drive", "training", "potentials", "atlas"),
     ("cli", "potential_commands", "atlas_command", "compare_command", "batch", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-OPTIONAL = ("shapely", "meshio", "xarray", "pyarrow", "folx", "ase", "tblite", "pyscf", "sklearn", "dask", "pandas")
+OPTIONAL = ("shapely", "meshio", "xarray", "pyarrow", "folx", "ase", "tblite", "pyscf")
+OPTIONAL += ("sklearn", "dask", "distributed", "pandas")
 
 
 def label(path):

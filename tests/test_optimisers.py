@@ -48,7 +48,7 @@ def tilted(p):
 
 def objective(rows):
     value = lambda p: jnp.sum(rows(p) ** 2)
-    return Objective(value, jax.value_and_grad(value), lambda p: (rows(p), jax.jacrev(rows)(p)))
+    return Objective(value, jax.value_and_grad(value), lambda p: [(rows(p), jax.jacrev(rows)(p))])
 
 
 @cache

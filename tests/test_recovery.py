@@ -70,7 +70,7 @@ def test_care_makes_the_first_step_smaller(name):
     method = stages(name, 10, "float64", None)[0].optimiser
     target = jnp.linspace(1.0, 2.0, 10)
     value = lambda p: jnp.sum((jnp.exp(p) - target) ** 2)
-    objective = Objective(value, jax.value_and_grad(value), lambda p: (jnp.exp(p) - target, jnp.diag(jnp.exp(p))))
+    objective = Objective(value, jax.value_and_grad(value), lambda p: [(jnp.exp(p) - target, jnp.diag(jnp.exp(p)))])
     start = jnp.zeros(10)
 
     def length(optimiser):

@@ -17,13 +17,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jax
 import matplotlib
 
 from pinnact.batch.cells import Cell
 from pinnact.checkpoints import Checkpoints
 from pinnact.console import CHECKPOINTS, EXIT_TERMINATED
 from pinnact.files import atomic, held, plain_data
+from pinnact.precision import precision
 from pinnact.solution import Solution
 
 ROW = "row.json"
@@ -56,7 +56,8 @@ def attempt(cell: Cell, folder: Path, every: float) -> Row:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             try:
-                solution = cell.solve(Checkpoints(folder / CHECKPOINTS, every))
+                with precision("float64"):  # also while the problem's file is executed
+                    solution = cell.solve(Checkpoints(folder / CHECKPOINTS, every))
                 if solution.summary["stopped"] in EARLY:
                     raise StoppedEarlyError(solution.summary["stopped"])
                 solution.write(folder)
@@ -120,7 +121,6 @@ def _end_with_parent() -> None:
 def main() -> None:
     """The process of a job, which is the JSON on the first line of standard input."""
     matplotlib.use("Agg")
-    jax.config.update("jax_enable_x64", True)
     job = json.loads(sys.stdin.buffer.readline())
     _end_with_parent()
     try:

@@ -11,4 +11,5 @@ from pinnact.optimisers.lbfgs import LBFGS as LBFGS
 from pinnact.optimisers.stages import NAMED as NAMED
 from pinnact.optimisers.stages import Stage as Stage
 from pinnact.optimisers.stages import automatic as automatic
+from pinnact.optimisers.stages import described as described
 from pinnact.optimisers.stages import stages as stages

@@ -1,7 +1,7 @@
 """The one protocol of all optimisers: `init`, `refresh`, `step`, on a flat vector of parameters."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -14,12 +14,12 @@ class Objective(NamedTuple):
     """What an optimiser may ask of a system at fixed points and weights.
 
     `value(p)` is the loss, `value_and_gradient(p)` adds its gradient, `linearise(p)` gives the weighted rows `r (n,)`
-    and their Jacobian `J (n, p)` with loss `|r|^2`.
+    and their Jacobian `J (n, p)`, block by block: the loss is the sum of all `|r|^2`.
     """
 
     value: Callable[[Parameters], Float[Array, ""]]
     value_and_gradient: Callable[[Parameters], tuple[Float[Array, ""], Parameters]]
-    linearise: Callable[[Parameters], tuple[Float[Array, " n"], Float[Array, "n p"]]]
+    linearise: Callable[[Parameters], Sequence[tuple[Float[Array, " n"], Float[Array, "n p"]]]]
 
 
 class Step(NamedTuple):

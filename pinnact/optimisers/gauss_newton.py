@@ -45,10 +45,11 @@ class LevenbergMarquardt(AbstractOptimiser):
 
     def step(self, objective: Objective, parameters: Parameters, state: MarquardtState) -> Step:
         """One Jacobian, and dampings until the loss falls."""
-        rows, jacobian = objective.linearise(parameters)
-        matrix, gradient = jacobian.T @ jacobian, jacobian.T @ rows
+        matrix, gradient = jnp.zeros((parameters.size,) * 2, parameters.dtype), jnp.zeros_like(parameters)
+        for rows, jacobian in objective.linearise(parameters):
+            matrix, gradient = matrix + jacobian.T @ jacobian, gradient + jacobian.T @ rows
         diagonal = jnp.diagonal(matrix)
-        floor = jnp.finfo(rows.dtype).eps * jnp.max(diagonal)
+        floor = jnp.finfo(parameters.dtype).eps * jnp.max(diagonal)
         scaling = jnp.maximum(diagonal, floor)
 
         def attempt(carry: tuple) -> tuple:

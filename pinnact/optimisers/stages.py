@@ -69,3 +69,10 @@ def stages(
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ValueError(f"optimiser {optimiser!r} is unknown; {hint}there are auto, {', '.join(NAMED)}")
     return list(NAMED[optimiser]())
+
+
+def described(plan: Sequence[Stage]) -> list[str]:
+    """The optimisers of some stages, with the numbers that they were given."""
+    return [
+        f"{o.name} {[v for v in vars(o).values() if isinstance(v, int | float)]}" for o in (s.optimiser for s in plan)
+    ]
