@@ -88,6 +88,7 @@ from pinnact.smoothness import SmoothnessWarning as SmoothnessWarning
 from pinnact.solution import Solution as Solution
 from pinnact.solution import load as load
 from pinnact.training import solve as solve
+from pinnact.training import solve_seeds as solve_seeds
 from pinnact.weights import Causal as Causal
 from pinnact.weights import Fixed as Fixed
 from pinnact.weights import GradientNorm as GradientNorm

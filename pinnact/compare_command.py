@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import jax
 import typer
 
 from pinnact import batch
@@ -32,6 +33,9 @@ def compare(
         str | None, typer.Option(help="local, or the address of a Dask scheduler, tcp://HOST:PORT.")
     ] = None,
     memory: Annotated[str, typer.Option(help="Most memory of a local Dask worker, e.g. 4GB.")] = "auto",
+    together: Annotated[
+        bool | None, typer.Option(help="Train the seeds of a network in one call; by default on accelerators.")
+    ] = None,
     checkpoint_every: Every = 60.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
 ) -> None:
@@ -44,10 +48,13 @@ def compare(
     pool: AbstractPool = batch.Processes(workers, folder / "compiled")
     if cluster is not None:
         pool = batch.Cluster(None if cluster == "local" else cluster, workers, memory)
-    results = batch.run(cells, folder, pool, None if quiet else batch.View(), checkpoint_every)
+    together = jax.default_backend() != "cpu" if together is None else together
+    results = batch.run(cells, folder, pool, None if quiet else batch.View(), checkpoint_every, together)
     if not quiet:
         say(f"{results.count('done')} cells done, {results.count('failed')} failed, {results.count('open')} open, "
             f"by {pool.words} in {results.seconds:.0f} s; written to {folder / 'table.md'}")  # fmt: skip
+    if not quiet and (gains := [row["gain"] for row in results.rows if row.get("gain")]):
+        say(f"seeds together: {min(gains):.1f} to {max(gains):.1f} times as fast as one after the other")
     if code := ended_early(results.stopped, folder):
         raise typer.Exit(code)
     if not results.count("done"):

@@ -1,5 +1,6 @@
 """A model as one flat vector of its trainable numbers, and the compiled functions of it that a run takes."""
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -71,6 +72,7 @@ class Flat:
         trainables, static = eqx.partition(model, eqx.is_inexact_array)
         flat, unravel = jax.flatten_util.ravel_pytree(trainables)
         self.start: Parameters = flat.astype(jnp.zeros(()).dtype)
+        self.static = static
         self.model: Callable[[Parameters], Model] = lambda p: eqx.combine(unravel(p), static)
         self._evaluated = jax.jit(self._evaluate)
         self.predict = jax.jit(self._predict)
@@ -113,10 +115,28 @@ class Flat:
             value, jax.value_and_grad(value), lambda p: self.system.linearised(self.model(p), batches, weights)
         )
 
-    def chunk(self, optimiser: AbstractOptimiser) -> Callable[..., "Outcome"]:
-        """The compiled loop of one stage, from parameters, state (whose memory it takes for good), batches, weights
-        and a `Watch` to an `Outcome`.
-        """
+    def sharing(self, model: Model) -> "Flat":
+        """The same compiled functions for another model of the same make; ValueError where its constants differ."""
+        trainables, static = eqx.partition(model, eqx.is_inexact_array)
+        if not eqx.tree_equal(static, self.static):
+            raise ValueError("seeds whose networks hold other constants (random Fourier features) can't train together")
+        other = copy.copy(self)
+        other.start = jax.flatten_util.ravel_pytree(trainables)[0].astype(self.start.dtype)
+        return other
+
+    def chunk(self, optimiser: AbstractOptimiser) -> Callable[..., Outcome]:
+        """The compiled loop of one stage, `steps` on the devices of the run; it takes the state's memory for good."""
+        place, compiled = self.place, jax.jit(self.steps(optimiser), donate_argnums=(1,))
+
+        def placed(p: Parameters, state: Any, batches: Batches, weights: dict[str, Array], watch: Watch) -> Outcome:
+            copied = place.copied
+            found = compiled(copied(p), copied(state), place.spread(batches), copied(weights), copied(watch))
+            return place.local(found._replace(state=()))._replace(state=found.state)
+
+        return placed
+
+    def steps(self, optimiser: AbstractOptimiser) -> Callable[..., Outcome]:
+        """The loop of one stage: a function of parameters, state, batches, weights and a `Watch`."""
 
         def chunk(p: Parameters, state: Any, batches: Batches, weights: dict[str, Array], watch: Watch) -> Outcome:
             objective = self._objective(batches, weights)
@@ -145,11 +165,4 @@ class Flat:
             begin = Outcome(p, p, state, watch.loss, watch.best, watch.since, jnp.zeros_like(watch.most), no, yes)
             return jax.lax.while_loop(go_on, body, begin)
 
-        place, compiled = self.place, jax.jit(chunk, donate_argnums=(1,))
-
-        def placed(p: Parameters, state: Any, batches: Batches, weights: dict[str, Array], watch: Watch) -> Outcome:
-            copied = place.copied
-            found = compiled(copied(p), copied(state), place.spread(batches), copied(weights), copied(watch))
-            return place.local(found._replace(state=()))._replace(state=found.state)
-
-        return placed
+        return chunk

@@ -82,6 +82,7 @@ class Run:
     at: Position = field(default_factory=Position)
     stopped: str = ""
     history: History = field(init=False)
+    shared: Flat | None = None  # of another seed
     interrupts: Interrupts = field(default_factory=Interrupts)
     read: float = 0.0  # what the clock said last
 
@@ -92,7 +93,7 @@ class Run:
         self.where = jnp.asarray(self.score.points, float)
         model = build_model(self.system.problem, self.network, jax.random.key(self.seed))
         self.history = History(self.system.names, tuple(self._inferred(model)))
-        self.flat = Flat(self.system, model, self.place)
+        self.flat = Flat(self.system, model, self.place) if self.shared is None else self.shared.sharing(model)
         self.lifted = self.system.lifted(self.where)
         self.batches = self.points.draw(self.system, 1000 * self.seed)
         self.loss_weights = self.weights.start(self.system)
@@ -234,7 +235,7 @@ class Run:
                 at.best, at.since = math.inf, 0
             size = min(size, self._steps_left(stage, last))
             clock = hosts.seconds()
-            watch = self._watch(size)
+            watch = self.watch(size)
             found = yield Chunk(optimiser, self.good, self.state, self.batches, self.loss_weights, watch)
             done, spent = int(found.count), hosts.seconds() - clock
             finite, parts = self._take(found, done)
@@ -258,7 +259,8 @@ class Run:
         if self.stopped in ("stage", "stalled") and not last:
             self.state = None
 
-    def _watch(self, most: int) -> Watch:
+    def watch(self, most: int) -> Watch:
+        """What ends the next chunk."""
         at, limits = self.at, self.limits
         whole = lambda value: jnp.asarray(value, jnp.int32)
         real = lambda value: jnp.asarray(value, self.good.dtype)

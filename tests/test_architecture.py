@@ -47,7 +47,7 @@ LEVELS = (
     ("system",),
     ("optimisers", "weights", "collocation", "history", "scoring", "progress", "checkpoints", "placement", "flat"),
     ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export"),
-    ("run", "drive", "training", "potentials", "atlas"),
+    ("run", "drive", "together", "training", "potentials", "atlas"),
     ("cli", "potential_commands", "atlas_command", "compare_command", "batch", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -141,6 +141,14 @@ def test_failing_cells_are_rows_and_finished_ones_are_kept(problem, tmp_path):
     assert again.seen == [cell.key for cell in [*cells[4:], *grid(problem, seed=2)]]
 
 
+def test_seeds_of_a_cell_can_train_together(problem, tmp_path):
+    cells = [*grid(problem, seed=[0, 1]), *grid(problem, seed=[0, 1], network="piratenet")]
+    results = batch.run(cells, tmp_path / "out", Here(), together=True)
+    assert results.count("done") == 4
+    assert [row["together"] for row in results.rows] == [2, 2, 1, 1]  # random features differ by seed: alone
+    assert results.rows[0]["gain"] > 0 and results.rows[0]["error"] != results.rows[1]["error"]
+
+
 def test_parquet_holds_the_same_rows(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     rows = [work.failure(Cell("pde/heat", seed=seed, set={"a": 1}), "no") for seed in (0, 1)]

@@ -21,15 +21,17 @@ import json
 import math
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from pinnact import activations, library, networks
 from pinnact.checkpoints import Checkpoints
+from pinnact.model import Networks
+from pinnact.problem import Problem
 from pinnact.solution import Solution
-from pinnact.training import solve
+from pinnact.training import solve, solve_seeds
 
 KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
 
@@ -65,16 +67,26 @@ class Cell:
         name = "-".join("".join(c for c in word if c.isalnum() or c in "._+") for word in words)
         return f"{name}-{hashlib.sha256(known.encode()).hexdigest()[:10]}"
 
-    def solve(self, checkpoint: Checkpoints) -> Solution:
-        """Run it, or go on with it."""
+    @property
+    def alike(self) -> str:
+        """What cells that differ by their seed have in common."""
+        return json.dumps(asdict(self) | {"seed": None}, sort_keys=True)
+
+    def made(self) -> tuple[Problem, Networks, dict[str, Any]]:
+        """The problem, the recipe of the network, and the options of `solve`; ValueError for what doesn't exist."""
         problem = library.make(library.find(self.problem), self.set)
         sizes = {name: value for name, value in (("width", self.width), ("depth", self.depth)) if value is not None}
         recipe = networks.named(self.network, activations.get(self.activation), **sizes)
-        return solve(
-            problem, recipe, optimiser=self.optimiser, seed=self.seed, budget=self.budget, steps=self.steps,
-            hard=self.hard, precision="float32" if self.float32 else "float64", allow_rough=self.allow_rough,
-            checkpoint=checkpoint,
-        )  # fmt: skip
+        same = {name: getattr(self, name) for name in ("optimiser", "budget", "steps", "hard", "allow_rough")}
+        return problem, recipe, same | {"precision": "float32" if self.float32 else "float64"}
+
+
+def solve_all(cells: Sequence[Cell], checkpoints: Sequence[Checkpoints]) -> list[Solution]:
+    """Solve one cell, or several that differ by their seed only together; each goes on from its checkpoints."""
+    problem, recipe, options = cells[0].made()
+    if len(cells) == 1:
+        return [solve(problem, recipe, seed=cells[0].seed, checkpoint=checkpoints[0], **options)]
+    return solve_seeds(problem, recipe, seeds=[cell.seed for cell in cells], checkpoint=checkpoints, **options)
 
 
 NAMES = tuple(entry.name for entry in fields(Cell))

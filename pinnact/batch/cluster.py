@@ -81,7 +81,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _attempt_all(job: Sequence[Mapping[str, Any]], count: int) -> int:
+def _attempt_all(job: Mapping[str, Any], count: int) -> int:
     """On a worker: the cells of a job, on the worker's share of the cores; how many there were."""
     if count and hasattr(os, "sched_setaffinity"):
         from distributed import get_worker  # noqa: PLC0415  (a worker has it)

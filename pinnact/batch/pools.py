@@ -32,12 +32,10 @@ class Job:
     every: float
 
     @property
-    def plain(self) -> list[dict[str, Any]]:
+    def plain(self) -> dict[str, Any]:
         """As plain data, which travels to any process."""
-        return [
-            {"cell": asdict(cell), "folder": str(folder.absolute()), "every": self.every}
-            for cell, folder in zip(self.cells, self.folders, strict=True)
-        ]
+        folders = [str(folder.absolute()) for folder in self.folders]
+        return {"cells": [asdict(cell) for cell in self.cells], "folders": folders, "every": self.every}
 
     def rows(self, reason: str = "") -> list[Row]:
         """The rows that its cells have written; for those that have none a failure, written now, with the reason."""

@@ -29,13 +29,21 @@ class Results:
         return sum(row["status"] == status for row in self.rows)
 
 
-def run(cells: Sequence[Cell], out: Path, pool: AbstractPool, view: Any = None, every: float = 60.0) -> Results:
+def run(
+    cells: Sequence[Cell],
+    out: Path,
+    pool: AbstractPool,
+    view: Any = None,
+    every: float = 60.0,
+    together: bool = False,
+) -> Results:
     """Solve all cells that have no finished row in `out` yet, and write the table of all.
 
     Writes `cells/NAME/` for each, as `pinnact solve` does, and `table.csv`, `table.md`, `table.png`, `table.parquet`
     (with pyarrow). A cell that fails is a row with its reason. A cell is known by everything it depends on, so one
     that was changed since is solved again; those that failed are tried again. Ctrl-C and SIGTERM let the workers save;
-    they write a checkpoint `every` so many seconds anyway.
+    they write a checkpoint `every` so many seconds anyway. With `together`, cells that differ by their seed train in
+    one compiled call, which pays on accelerators.
     ValueError where another process works in `out`.
     """
     if not cells:
@@ -45,7 +53,11 @@ def run(cells: Sequence[Cell], out: Path, pool: AbstractPool, view: Any = None, 
     with held(out), Interrupts() as interrupts:
         (out / tables.CELLS).mkdir(exist_ok=True)
         rows = {key: finished(folder) for key, folder in folders.items()}
-        jobs = [Job((cell,), (folders[cell.key],), every) for cell in cells if rows[cell.key] is None]
+        crews: dict[str, list[Cell]] = {}
+        for cell in cells:
+            if rows[cell.key] is None:
+                crews.setdefault(cell.alike if together else cell.key, []).append(cell)
+        jobs = [Job(tuple(crew), tuple(folders[cell.key] for cell in crew), every) for crew in crews.values()]
         _write_json(out / "batch.json", {"cells": [asdict(cell) for cell in cells]})
         with view:
             view.start(cells, rows)

@@ -16,7 +16,19 @@ from pinnact.files import atomic
 from pinnact.history import History
 
 ENDS = ("status", "reason", "error", "loss", "seconds", "steps_taken", "parameters", "stopped")
-COLUMNS = (*NAMES, *ENDS, "relative_l2", "max_error", "unknowns", "device", "warnings", "wall_seconds", "folder")
+COLUMNS = (
+    *NAMES,
+    *ENDS,
+    "relative_l2",
+    "max_error",
+    "unknowns",
+    "device",
+    "warnings",
+    "wall_seconds",
+    "together",
+    "gain",
+    "folder",
+)
 MOST_CURVES = 8  # configurations whose histories one panel can show
 CELLS = "cells"
 

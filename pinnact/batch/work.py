@@ -13,13 +13,14 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 
-from pinnact.batch.cells import Cell
+from pinnact.batch.cells import Cell, solve_all
 from pinnact.checkpoints import Checkpoints
 from pinnact.console import CHECKPOINTS, EXIT_TERMINATED
 from pinnact.files import atomic, held, plain_data
@@ -44,33 +45,48 @@ def finished(folder: Path) -> Row | None:
     return row if isinstance(row, dict) and row.get("status") == "done" else None
 
 
-def attempt(cell: Cell, folder: Path, every: float) -> Row:
-    """Solve a cell unless it is finished, write its folder and its row, and return that.
+def attempt(cells: Sequence[Cell], folders: Sequence[Path], every: float) -> list[Row]:
+    """Solve cells together, those apart that are finished, write their folders and rows, and return these.
 
-    Whatever goes wrong with it becomes a row with the reason; only a signal is passed on, as StoppedEarlyError.
+    Whatever goes wrong with one becomes its row, with the reason; where several can't train together, each is solved
+    alone. Only a signal is passed on, as StoppedEarlyError.
     """
+    with ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(held(folder))
+        known = [finished(folder) for folder in folders]
+        left = [(cell, folder) for cell, folder, row in zip(cells, folders, known, strict=True) if row is None]
+        if left:
+            _attempt(*zip(*left, strict=True), every)
+        return [json.loads((folder / ROW).read_text(encoding="utf-8")) for folder in folders]
+
+
+def _attempt(cells: Sequence[Cell], folders: Sequence[Path], every: float) -> None:
     began = time.perf_counter()
-    with held(folder):
-        if row := finished(folder):
-            return row
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            try:
-                with precision("float64"):  # also while the problem's file is executed
-                    solution = cell.solve(Checkpoints(folder / CHECKPOINTS, every))
-                if solution.summary["stopped"] in EARLY:
-                    raise StoppedEarlyError(solution.summary["stopped"])
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            with precision("float64"):  # also while the problem's file is executed
+                solutions = solve_all(cells, [Checkpoints(folder / CHECKPOINTS, every) for folder in folders])
+            if (stopped := solutions[0].summary["stopped"]) in EARLY:
+                raise StoppedEarlyError(stopped)
+            rows = []
+            for cell, folder, solution in zip(cells, folders, solutions, strict=True):
                 solution.write(folder)
-                row = outcome(cell, solution)
-            except StoppedEarlyError:
-                raise
-            except Exception as error:  # any: the other cells must still run
-                row = failure(cell, f"{type(error).__name__}: {error}")
-                (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        row["warnings"] = list(dict.fromkeys(str(w.message) for w in said if issubclass(w.category, UserWarning)))
-        row |= {"folder": folder.name, "wall_seconds": round(time.perf_counter() - began, 3)}
-        keep(row, folder)
-        return row
+                rows.append(outcome(cell, solution))
+        except StoppedEarlyError:
+            raise
+        except Exception as error:  # any: the other cells must still run
+            if len(cells) > 1:
+                for cell, folder in zip(cells, folders, strict=True):
+                    _attempt([cell], [folder], every)
+                return
+            (folders[0] / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            rows = [failure(cells[0], f"{type(error).__name__}: {error}")]
+    words = list(dict.fromkeys(str(w.message) for w in said if issubclass(w.category, UserWarning)))
+    for row, folder in zip(rows, folders, strict=True):
+        more = {"warnings": words, "folder": folder.name, "together": len(cells)}
+        keep(row | more | {"wall_seconds": round(time.perf_counter() - began, 3)}, folder)
 
 
 def keep(row: Row, folder: Path) -> None:
@@ -85,12 +101,12 @@ def outcome(cell: Cell, solution: Solution) -> Row:
     """The row of a solved cell: what it was given and what came of it; failed where no finite solution was found."""
     summary = solution.summary
     error = summary["relative_l2"] or {}
-    same = ("max_error", "loss", "seconds", "parameters", "unknowns", "stopped", "device")
+    same = ("max_error", "loss", "seconds", "parameters", "unknowns", "stopped", "device", "gain")
     numbers = {
         "error": max(error.values(), default=None) if None not in error.values() else None,
         "relative_l2": error or None,
         "steps_taken": summary["steps"],
-        **{key: summary[key] for key in same},
+        **{key: summary.get(key) for key in same},
     }
     if summary["stopped"] == "not finite":
         return failure(cell, f"no finite loss after step {summary['steps']}") | numbers
@@ -102,9 +118,9 @@ def failure(cell: Cell, reason: str) -> Row:
     return asdict(cell) | {"status": "failed", "reason": " ".join(reason.split())[:400]}
 
 
-def attempt_all(job: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """The rows of a job: a list of `{"cell": ..., "folder": ..., "every": ...}`."""
-    return [attempt(Cell(**part["cell"]), Path(part["folder"]), part["every"]) for part in job]
+def attempt_all(job: Mapping[str, Any]) -> list[Row]:
+    """The rows of a job: `{"cells": [...], "folders": [...], "every": seconds}`."""
+    return attempt([Cell(**cell) for cell in job["cells"]], [Path(folder) for folder in job["folders"]], job["every"])
 
 
 def _end_with_parent() -> None:

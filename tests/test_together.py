@@ -1,0 +1,70 @@
+"""Seeds in one batched call: each ends where it ends alone, also where some are ready sooner than others."""
+
+import jax
+import numpy as np
+import pytest
+from made_up import decay
+
+import pinnact as pn
+from pinnact import together
+from pinnact.optimisers import LBFGS, Stage, adam
+
+SMALL = {"points": pn.Points(interior=32, condition=4)}
+
+
+def parameters(solution):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(solution.model) if isinstance(leaf, jax.Array)])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimiser": "ssbroyden", "steps": 12},
+        {"optimiser": "lm", "steps": 8, "resampling": pn.ResidualAdaptive(every=3)},
+        {"optimiser": [Stage(adam(), steps=10), Stage(LBFGS())], "steps": 25},
+        {"optimiser": "ssbroyden", "steps": 300, "tolerance": 1e-4},
+    ],
+    ids=["ssbroyden", "lm", "stages", "tolerance"],
+)
+def test_seeds_together_end_where_each_ends_alone(options):
+    both = pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=[3, 5], **SMALL, **options)
+    for seed, solution in zip((3, 5), both, strict=True):
+        alone = pn.solve(decay(), pn.MLP(4, 1), seed=seed, **SMALL, **options)
+        assert solution.summary["seed"] == seed and solution.summary["stopped"] == alone.summary["stopped"]
+        assert solution.summary["steps"] == alone.summary["steps"]
+        np.testing.assert_allclose(parameters(solution), parameters(alone), rtol=1e-6, atol=1e-8)
+    assert both[0].summary["steps"] != both[1].summary["steps"] or "tolerance" not in options
+
+
+def test_each_seed_has_its_own_checkpoints(tmp_path):
+    first = pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=2, steps=6, checkpoint=tmp_path, **SMALL)
+    assert all(list((tmp_path / f"seed{n}").glob("*.ckpt")) for n in (0, 1))
+    more = pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=2, steps=9, checkpoint=tmp_path, **SMALL)
+    assert [s.summary["resumed"] for s in more] == [[6], [6]] and first[0].summary["steps"] == 6
+
+
+def test_the_gain_is_measured(monkeypatch):
+    kept = []
+    monkeypatch.setattr("pinnact.training.together", lambda runs: kept.append(runs) or together.together(runs))
+    pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=3, steps=3, optimiser="adam", **SMALL)
+    assert 0.05 < together.gain(kept[0]) < 50
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seeds": [1, 1]}, "each once"),
+        ({"seeds": 0}, "at least one"),
+        ({"seeds": 2, "devices": 2}, "devices=2"),
+        ({"seeds": 2, "network": pn.PirateNet(width=4, depth=1)}, "other constants"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, said):
+    network = options.pop("network", pn.MLP(4, 1))
+    with pytest.raises(ValueError, match=said):
+        pn.solve_seeds(decay(), network, steps=2, **SMALL, **options)
+
+
+def test_an_option_that_is_none_is_said():
+    with pytest.raises(TypeError, match="stepz"):
+        pn.solve_seeds(decay(), stepz=3)
