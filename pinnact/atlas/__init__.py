@@ -4,6 +4,8 @@ A claim is a file in `problems/activations/` with one function of its name that 
 runs them and writes a page. See `findings.py` for what an entry must say.
 """
 
+from pinnact.atlas.drawing import COLOURS as COLOURS
+from pinnact.atlas.drawing import band as band
 from pinnact.atlas.findings import Entry as Entry
 from pinnact.atlas.findings import Finding as Finding
 from pinnact.atlas.findings import measure as measure
