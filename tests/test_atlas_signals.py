@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -75,3 +76,82 @@ def test_stacks_equal_their_product_without_activation_and_with_a_line_but_not_w
     assert np.min(collapse._from_affine(*layers(activations.relu, 2)[:2])) > 0.1
     slightly = activations.Activation(lambda x: x + 1e-6 * jnp.tanh(x), name="slightly", smoothness=float("inf"))
     assert 1e-12 < np.min(collapse._from_affine(*layers(slightly, 2)[:2])) < 1e-5
+
+
+# --- gradient_highway -------------------------------------------------------------------------------------------------
+
+highway = entry("gradient_highway")
+
+
+def carried(glorot, scaled, accuracy, slope=1.0):
+    """A row whose gradients fall by a factor a layer."""
+    row = {"slope at most": slope, "accuracy, 2 layers": [1.0], "accuracy, 20 layers": [accuracy]}
+    for depth in highway.DEPTHS[1:]:
+        row |= {f"Glorot, {depth}": [glorot ** (depth - 2)] * 3, f"scaled, {depth}": [scaled ** (depth - 2)] * 3}
+    return row
+
+
+CARRIED = {name: carried(0.7, 1.0, 0.99) for name in highway.NAMES} | {"sigmoid": carried(0.2, 0.4, 0.5, 0.25)}
+
+
+def test_the_rule_of_gradient_highway_holds_for_what_it_claims():
+    assert all(highway._checks(CARRIED).values())
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        ("sigmoid", "slope at most", 0.3, "slope is"),
+        ("sigmoid", "Glorot, 5", [1.1 * 4.0**-3] * 3, "factor of 4"),
+        ("sigmoid", "scaled, 50", [1e-5] * 3, "does not save"),
+        ("elu", "scaled, 50", [0.05] * 3, "relu and elu keep it"),
+        ("silu", "scaled, 50", [50.0] * 3, "so do gelu and silu"),
+        ("relu", "Glorot, 50", [0.5] * 3, "relu, gelu and silu lose"),
+        ("elu", "Glorot, 50", [0.5] * 3, "elu loses"),
+        ("gelu", "accuracy, 20 layers", [0.9], "learn the spirals"),
+    ],
+)
+def test_the_rule_of_gradient_highway_can_fail(row, column, value, rule):
+    checks = highway._checks(changed(CARRIED, row, column, value))
+    assert [name for name, outcome in checks.items() if not outcome] == [name for name in checks if rule in name]
+
+
+def test_the_gradient_of_the_first_layers_is_that_of_a_network_of_so_many(monkeypatch):
+    monkeypatch.setattr(highway, "DEPTHS", (2, 4))
+    norms = highway._norms(activations.tanh, 2)["Glorot"]
+    points, classes = highway._spirals(1, highway.POINTS)
+
+    def loss(first, hidden, last):
+        h = jnp.tanh(first @ points.T)
+        for weight in hidden:
+            h = jnp.tanh(weight @ h)
+        return jnp.mean(jnp.log1p(jnp.exp(-classes * (last @ h)[0])))
+
+    tower = highway._builder(activations.tanh, 4, "Glorot")(jax.random.split(jax.random.key(0), 2)[1])
+    for number, depth in enumerate((2, 4)):
+        by_hand = jax.jit(jax.grad(loss, argnums=1))(tower.first[0], tower.hidden[0][: depth - 1], tower.last[0])
+        np.testing.assert_allclose(
+            norms[number, 1, : depth - 1], np.linalg.norm(np.asarray(by_hand), axis=(1, 2)), rtol=1e-10
+        )
+        assert np.all(np.isnan(norms[number, 1, depth - 1 :]))
+
+
+def test_sigmoid_loses_its_gradient_by_its_slope_and_not_by_its_shape(monkeypatch):
+    """The same curve, four times as steep and centred, carries what sigmoid loses: the claim fails for it."""
+    monkeypatch.setattr(highway, "DEPTHS", (2, 10))
+    steep = activations.Activation(lambda x: jnp.tanh(2 * x) / 2, name="steep", smoothness=float("inf"))
+    left = {}
+    for f in (activations.sigmoid, steep):
+        norms = highway._norms(f, 2)["Glorot"]
+        left[f.name] = np.median(norms[1, :, 0] / norms[0, :, 0])
+    assert left["sigmoid"] < 1e-4 and left["steep"] > 0.1
+
+
+def test_a_wide_network_of_the_right_scale_keeps_the_mean_square(monkeypatch):
+    monkeypatch.setattr(highway, "WIDTH", 512)
+    tower = highway._builder(activations.elu, 5)(jax.random.key(0))
+    points = highway._spirals(1, highway.POINTS)[0]
+    units = jax.jit(jax.vmap(tower.units))(points)
+    entering = jnp.einsum("lij,plj->pli", tower.hidden[0], units[:, :-1])
+    np.testing.assert_allclose(np.mean(np.asarray(points @ tower.first[0].T) ** 2), 1, rtol=0.15)
+    np.testing.assert_allclose(np.mean(np.asarray(entering) ** 2, axis=(0, 2)), 1, rtol=0.3)
