@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -155,3 +156,65 @@ def test_a_wide_network_of_the_right_scale_keeps_the_mean_square(monkeypatch):
     entering = jnp.einsum("lij,plj->pli", tower.hidden[0], units[:, :-1])
     np.testing.assert_allclose(np.mean(np.asarray(points @ tower.first[0].T) ** 2), 1, rtol=0.15)
     np.testing.assert_allclose(np.mean(np.asarray(entering) ** 2, axis=(0, 2)), 1, rtol=0.3)
+
+
+# --- dying_relu -------------------------------------------------------------------------------------------------------
+
+dying = entry("dying_relu")
+
+
+def alive(last=0.0):
+    """A row in which units fall silent at the largest rate only."""
+    shares = {f"silent, rate {rate}": [0.0] for rate in dying.RATES} | {f"silent, rate {dying.RATES[-1]}": [last]}
+    means = {"off zero, start": [0.3 if last == 0 else 0.7], "off zero, end": [0.3 if last == 0 else 0.7]}
+    return {"silent, start": [0.0], "silent half way": 10, "of which speak at the end": 0.0, **shares, **means}
+
+
+DEAD = {name: alive() for name in dying.NAMES} | {"relu": alive(0.6)}
+
+
+def test_the_rule_of_dying_relu_holds_for_what_it_claims():
+    assert all(dying._checks(DEAD).values())
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        ("relu", f"silent, rate {dying.RATES[0]}", [0.1], "smallest rate"),
+        ("relu", f"silent, rate {dying.RATES[-1]}", [0.2], "largest rate"),
+        ("relu", "of which speak at the end", 0.3, "speak at the end"),
+        ("relu", "silent half way", 0, "speak at the end"),
+        ("gelu", f"silent, rate {dying.RATES[2]}", [0.02], "gelu: at most"),
+        ("elu", "off zero, end", [0.9], "nearer to zero"),
+    ],
+)
+def test_the_rule_of_dying_relu_can_fail(row, column, value, rule):
+    checks = dying._checks(changed(DEAD, row, column, value))
+    assert [name for name, outcome in checks.items() if not outcome] == [name for name in checks if rule in name]
+
+
+@pytest.mark.parametrize(("name", "silenced"), [("relu", True), ("gelu", True), ("leaky_relu", False)])
+def test_units_pushed_far_below_zero_are_silent_where_the_slope_is_none(name, silenced):
+    """Biases of -50 in the last two layers put every unit there where relu and gelu are flat."""
+    tower = dying.Tower((2, dying.WIDTH, 1), 3, activations.get(name), jax.random.key(0))
+    assert not np.any(dying._silent(tower)[0])
+    pushed = eqx.tree_at(lambda t: t.hidden[1], tower, jnp.full_like(tower.hidden[1], -50.0))
+    assert np.all(dying._silent(pushed)[1:] == silenced)
+
+
+def test_means_are_off_zero_by_all_of_a_constant_and_none_of_an_odd_function(monkeypatch):
+    monkeypatch.setattr(dying, "X", np.array([[0.5, -0.2], [-0.5, 0.2], [0.1, 0.9], [-0.1, -0.9]]))
+    one = activations.Activation(lambda x: 3 + 0 * x, name="constant", smoothness=float("inf"))
+    off = [dying._off_zero(dying.Tower((2, 8, 1), 2, f, jax.random.key(0))) for f in (one, activations.tanh)]
+    np.testing.assert_allclose(off, [1, 0], atol=1e-12)
+
+
+def test_at_a_large_rate_relu_dies_and_a_leaky_one_does_not(monkeypatch):
+    for name, value in {"STEPS": 60, "RECORDED": 6, "WIDTH": 16, "RATES": (0.001, 0.3)}.items():
+        monkeypatch.setattr(dying, name, value)
+    left = {}
+    for name in ("relu", "leaky_relu"):
+        silent, _, errors = map(np.asarray, dying._trained(activations.get(name), 3))
+        assert silent.shape == (2, 3, 7, 3, 16) and np.all(np.isfinite(errors))
+        left[name] = silent[:, :, -1].mean(axis=(1, 2, 3))
+    assert left["relu"][1] > 0.3 > 0.15 > left["relu"][0] and np.all(left["leaky_relu"] == 0)
