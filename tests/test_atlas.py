@@ -111,3 +111,11 @@ def test_seeds_trained_together_end_where_each_ends_alone():
     np.testing.assert_allclose(models.weight[:, 0, 0], 3, atol=1e-4)
     np.testing.assert_allclose(models.bias[:, 0], -1, atol=1e-4)
     assert losses.shape == (3, 800)
+
+
+def test_every_seed_is_trained_on_its_own_data():
+    x, slopes = jnp.linspace(-1, 1, 20), jnp.array([1.0, -2.0])
+    loss = lambda model, y: jnp.mean((model.weight[0, 0] * x - y) ** 2)
+    build = lambda key: eqx.nn.Linear(1, 1, use_bias=False, key=key)
+    models, _ = train(build, loss, seeds=2, steps=400, rate=0.05, data=(slopes[:, None] * x[None],))
+    np.testing.assert_allclose(models.weight[:, 0, 0], slopes, atol=1e-4)

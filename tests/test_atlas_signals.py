@@ -218,3 +218,74 @@ def test_at_a_large_rate_relu_dies_and_a_leaky_one_does_not(monkeypatch):
         assert silent.shape == (2, 3, 7, 3, 16) and np.all(np.isfinite(errors))
         left[name] = silent[:, :, -1].mean(axis=(1, 2, 3))
     assert left["relu"][1] > 0.3 > 0.15 > left["relu"][0] and np.all(left["leaky_relu"] == 0)
+
+
+# --- outliers ---------------------------------------------------------------------------------------------------------
+
+outliers = entry("outliers")
+COLUMNS = [f"{kind}, {what}" for kind in outliers.KINDS for what in outliers.FACTORS]
+CAPPED = {
+    f"{name}, {output} output": {
+        column: [100.0 if name in outliers.UNBOUNDED and output == "linear" else 1.0] for column in COLUMNS
+    }
+    for name in (*outliers.BOUNDED, *outliers.UNBOUNDED)
+    for output in outliers.OUTPUTS
+}
+
+
+def test_the_rule_of_outliers_holds_for_what_it_claims():
+    checks = outliers._checks(CAPPED)
+    assert len(checks) == 12 and all(checks.values())
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "rule"),
+    [
+        ("tanh, linear output", "inputs, largest loss", [11.0], "outlying inputs, bounded hidden units: largest loss"),
+        ("relu, bounded output", "targets, largest loss", [11.0], "targets, bounded output unit: largest loss"),
+        ("gelu, bounded output", "inputs, error", [101.0], "inputs, bounded output unit: error"),
+        ("sigmoid, linear output", "targets, error", [101.0], "targets, bounded hidden units: error"),
+    ],
+)
+def test_the_rule_of_outliers_can_fail(row, column, value, rule):
+    checks = outliers._checks(changed(CAPPED, row, column, value))
+    assert [name for name, outcome in checks.items() if not outcome] == [name for name in checks if rule in name]
+
+
+def test_outliers_lie_where_they_are_said_to():
+    inputs, targets = outliers._data(3)
+    for case, (_, kind) in enumerate(outliers.CASES):
+        far = np.max(np.abs(inputs[:, case]), axis=(1, 2)), np.max(np.abs(targets[:, case]), axis=1)
+        assert np.all((far[0] > 15) == (kind == "inputs")) and np.all((far[1] > 1.6) == (kind == "targets"))
+
+
+@pytest.mark.parametrize(("name", "output", "capped"), [("gelu", 0, False), ("gelu", 1, True), ("tanh", 0, True)])
+def test_a_bounded_unit_caps_the_loss_of_an_outlying_input_and_none_caps_that_of_a_target(name, output, capped):
+    tower = outliers.Tower((2, 8, 1), 2, activations.get(name), jax.random.key(0))
+    loss = lambda scale, y: float(outliers._loss(tower, output == 1, scale * jnp.array([0.6, -0.8]), y))
+    assert (loss(1e6, 0.5) < 100) == capped
+    assert loss(1.0, 1e6) > 1e11
+
+
+def test_the_steepness_is_the_slope_of_the_loss_along_its_own_gradient():
+    tower = outliers.Tower((2, 8, 1), 2, activations.tanh, jax.random.key(0))
+    x, y, step = jnp.array([0.3, -0.7]), 2.0, 1e-6
+    direction = jax.grad(outliers._loss)(tower, False, x, y)
+    steepness = outliers._steepness(tower, False, x, y)
+    at = lambda s: outliers._loss(jax.tree.map(lambda p, d: p + s * d / steepness, tower, direction), False, x, y)
+    assert float((at(step) - at(-step)) / (2 * step)) == pytest.approx(float(steepness), rel=1e-6)
+
+
+def test_a_case_is_trained_as_if_it_were_alone(monkeypatch):
+    monkeypatch.setattr(outliers, "STEPS", 20)
+    monkeypatch.setattr(outliers, "_steepness", outliers._loss)  # of no interest here, and seconds to compile
+    found = outliers._measured(activations.tanh, 1)["error"][0]
+    inputs, targets = outliers._data(1)
+    gain, case = outliers.unit_gain(activations.tanh), outliers.CASES.index(("bounded", "inputs"))
+    loss = lambda tower: jnp.mean((2 * jnp.tanh(jax.vmap(tower)(inputs[0, case])[:, 0] / 2) - targets[0, case]) ** 2)
+    build = lambda key: outliers.Tower((2, outliers.WIDTH, 1), 2, activations.tanh, key, gain)
+    alone, _ = outliers.train(build, loss, seeds=1, steps=20)
+    clean = np.random.default_rng(1).standard_normal((1000, 2))
+    rest = 2 * np.tanh(np.asarray(eqx.filter_vmap(lambda t: jax.vmap(t)(clean)[:, 0])(alone))[0] / 2)
+    expected = np.sqrt(np.mean((rest - outliers._target(clean)) ** 2)) / np.std(outliers._target(clean))
+    assert found[case] == pytest.approx(expected, rel=1e-8)

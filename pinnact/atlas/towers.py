@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from pinnact.activations import AbstractActivation
 
@@ -70,30 +71,32 @@ def unit_gain(activation: AbstractActivation) -> float:
 
 def train(
     build: Callable[[PRNGKeyArray], Any],
-    loss: Callable[[Any], Float[Array, ""]],
+    loss: Callable[..., Float[Array, ""]],
     *,
     seeds: int,
     steps: int,
     rate: float = 1e-2,
+    data: tuple[Shaped[ArrayLike, "seeds ..."], ...] = (),
 ) -> tuple[Any, Float[Array, "seeds steps"]]:
     """Networks of several seeds trained together by Adam, the rate falling to 0 as a cosine: they, and their losses.
 
-    The modules come stacked along a first axis: `eqx.filter_vmap(f)(modules)` asks each.
+    The modules come stacked along a first axis: `eqx.filter_vmap(f)(modules)` asks each. With `data`, arrays with a
+    first axis of seeds, every seed has its own: `loss(module, *data_of_the_seed)`.
     """
     models = eqx.filter_vmap(build)(jax.random.split(jax.random.key(0), seeds))
     trained, fixed = eqx.partition(models, eqx.is_inexact_array)
     adam = optax.adam(optax.cosine_decay_schedule(rate, steps))
-    value = lambda p, static: loss(eqx.combine(p, static))
+    value = lambda p, static, own: loss(eqx.combine(p, static), *own)
 
-    def one(p: Any, static: Any) -> tuple[Any, Array]:
+    def one(p: Any, static: Any, own: tuple[Array, ...]) -> tuple[Any, Array]:
         def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], Array]:
             p, state = carry
-            found, gradient = jax.value_and_grad(value)(p, static)
+            found, gradient = jax.value_and_grad(value)(p, static, own)
             updates, state = adam.update(gradient, state, p)
             return (optax.apply_updates(p, updates), state), found
 
         (p, _), losses = jax.lax.scan(step, (p, adam.init(p)), length=steps)
         return p, losses
 
-    trained, losses = eqx.filter_jit(eqx.filter_vmap(one))(trained, fixed)
+    trained, losses = eqx.filter_jit(eqx.filter_vmap(one))(trained, fixed, tuple(map(jnp.asarray, data)))
     return eqx.combine(trained, fixed), jnp.asarray(losses)
