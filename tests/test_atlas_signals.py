@@ -289,3 +289,57 @@ def test_a_case_is_trained_as_if_it_were_alone(monkeypatch):
     rest = 2 * np.tanh(np.asarray(eqx.filter_vmap(lambda t: jax.vmap(t)(clean)[:, 0])(alone))[0] / 2)
     expected = np.sqrt(np.mean((rest - outliers._target(clean)) ** 2)) / np.std(outliers._target(clean))
     assert found[case] == pytest.approx(expected, rel=1e-8)
+
+
+# --- cheat_sheet ------------------------------------------------------------------------------------------------------
+
+sheet = entry("cheat_sheet")
+
+
+def declared(f, **facts):
+    """The facts of a function that declares what is given."""
+    shown = activations.Activation(f, **{"name": "shown", "smoothness": float("inf"), **facts})
+    return {"shown": sheet._facts(shown, sheet._derivatives(shown))}
+
+
+@pytest.mark.parametrize(
+    ("f", "facts"),
+    [
+        (jnp.tanh, {"bounds": (-1, 1), "monotone": True}),
+        (lambda x: jnp.maximum(x, 0.0) ** 2, {"bounds": (0, float("inf")), "smoothness": 1, "monotone": True}),
+        (lambda x: jnp.maximum(x, 0.0) ** 3, {"bounds": (0, float("inf")), "smoothness": 2, "monotone": True}),
+        (lambda x: jnp.maximum(x, 0.0) ** 4, {"bounds": (0, float("inf")), "smoothness": 3}),
+        (jnp.sign, {"bounds": (-1, 1), "smoothness": -1}),
+    ],
+)
+def test_the_sheet_finds_what_is_declared_rightly(f, facts):
+    assert all(sheet._checks(declared(f, **facts)).values())
+
+
+@pytest.mark.parametrize(
+    ("f", "facts", "rule"),
+    [
+        (jnp.tanh, {"bounds": (-1, 0.99)}, "every value lies"),
+        (jnp.tanh, {"bounds": (-1, 1.5)}, "every finite end"),
+        (lambda x: jnp.maximum(x, 0.0), {"bounds": (0, float("inf"))}, "first derivative that jumps"),
+        (jnp.tanh, {"bounds": (-1, 1), "smoothness": 2}, "first derivative that jumps"),
+        (jnp.sin, {"bounds": (-1, 1), "monotone": True}, "never decreases"),
+    ],
+)
+def test_the_sheet_finds_what_is_declared_wrongly(f, facts, rule):
+    checks = sheet._checks(declared(f, **facts))
+    assert [name for name, outcome in checks.items() if not outcome] == [name for name in checks if rule in name]
+
+
+def test_the_sheet_shows_each_activation_once_and_in_order():
+    shown = sheet._sorted(sheet._distinct())
+    words = [f.name for f in shown]
+    assert {"relu", "elu", "celu", "relu_power(2)", "bspline(3)"} < set(words) and len(words) == len(set(words))
+    assert not {"elu_of(1.0)", "celu_of(1.0)", "leaky_relu_of(0.01)"} & set(words)
+    assert words.index("sign") < words.index("relu") < words.index("elu") < words.index("tanh") < words.index("silu")
+    assert words.index("silu") < words.index("prelu")
+
+
+def test_a_costly_function_costs_more_than_relu():
+    slow = activations.Activation(lambda x: jnp.sin(jnp.sin(jnp.sin(x))), name="slow", smoothness=float("inf"))
+    assert np.median(sheet._costs(slow, rounds=3)) > 2
