@@ -227,7 +227,7 @@ def test_a_problem_is_mathematics_only(path):
     roots |= {(n.module or "").split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     entry = path.parent.name == "activations"
     assert text.count("\n") < (150 if entry else 80) and ast.get_docstring(tree)
-    assert roots - ({"matplotlib", "equinox", "optax", "textwrap", "time"} if entry else set()) <= {
+    assert roots - ({"equinox", "matplotlib", "mpl_toolkits", "optax", "textwrap", "time"} if entry else set()) <= {
         "pinnact",
         "jax",
         "jaxtyping",

@@ -10,6 +10,10 @@ from pinnact.atlas.findings import Entry as Entry
 from pinnact.atlas.findings import Finding as Finding
 from pinnact.atlas.findings import measure as measure
 from pinnact.atlas.pages import write as write
+from pinnact.atlas.regions import Region as Region
+from pinnact.atlas.regions import crossings as crossings
+from pinnact.atlas.regions import linear_regions as linear_regions
+from pinnact.atlas.regions import most_regions as most_regions
 from pinnact.atlas.towers import Tower as Tower
 from pinnact.atlas.towers import train as train
 from pinnact.atlas.towers import unit_gain as unit_gain

@@ -58,6 +58,10 @@ class Tower(eqx.Module):
         """The output at one point."""
         return self.last[0] @ self.units(x)[-1] + self.last[1]
 
+    def layers(self) -> list[tuple[Float[Array, "n m"], Float[Array, " n"]]]:
+        """Weight and bias of each layer, from the first to the last."""
+        return [self.first, *zip(*self.hidden, strict=True), self.last]
+
 
 def unit_gain(activation: AbstractActivation) -> float:
     """`1 / sqrt(mean f(z)^2)` of a standard normal z: with it each layer keeps the mean square of what enters.
