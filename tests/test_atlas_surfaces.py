@@ -1,12 +1,15 @@
 """Entries of the atlas that draw surfaces: linear regions, decision surfaces, loss landscapes."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from entries import entry
 
 from pinnact import activations
-from pinnact.atlas import Tower, linear_regions, lines, most_regions
+from pinnact.atlas import Tower, linear_regions, lines, most_regions, squares, walks
 from pinnact.atlas.regions import cut
 
 
@@ -223,3 +226,90 @@ def test_the_probabilities_of_overlapping_blobs_are_those_of_bayes():
     near = np.abs(points[:, 0] - 0.5) < 0.05
     expected = 1 / (1 + np.exp(-2 * module.SHIFT * 0.5 / module.SPREAD**2))
     assert classes[near].mean() == pytest.approx(expected, abs=0.02)
+
+
+def test_walks_on_a_bowl_are_those_of_the_formulas():
+    """Loss (a p_1)^2 + (b p_2)^2: descent shrinks each weight by 1 - 2 rate a^2, Newton ends after one step."""
+    scale = jnp.array([1.0, 2.0])
+    start = jnp.array([3.0, -1.0])
+    descent, newton, marquardt = walks(squares(lambda p: scale * p), start, 10, 0.1)
+    steps = jnp.arange(11.0)[:, None]
+    np.testing.assert_allclose(descent, start[None] * (1 - 0.2 * scale[None] ** 2) ** steps, rtol=1e-12)
+    np.testing.assert_allclose(newton[1:], 0, atol=1e-14)
+    assert np.all(np.diff(np.sum((scale[None] * marquardt) ** 2, axis=1)) <= 0)
+    np.testing.assert_allclose(marquardt[-1], 0, atol=1e-10)
+
+
+def test_newtons_method_walks_to_a_saddle_and_marquardt_away_from_it():
+    """Rows p_1 p_2 - 1 and p_1 - p_2: a saddle at 0 between the minima (1, 1) and (-1, -1)."""
+    saddle = squares(lambda p: jnp.stack([p[0] * p[1] - 1, 0.1 * (p[0] - p[1])]))
+    _, newton, marquardt = walks(saddle, jnp.array([0.2, 0.1]), 30, 0.1)
+    np.testing.assert_allclose(newton[-1], 0, atol=1e-10)
+    np.testing.assert_allclose(marquardt[-1], 1, atol=1e-8)
+
+
+def test_where_nothing_changes_the_loss_all_three_stay():
+    paths = walks(squares(lambda p: jnp.sign(p) + 2), jnp.array([0.3, -0.4]), 5, 0.1)
+    np.testing.assert_array_equal(paths, np.broadcast_to([0.3, -0.4], (3, 6, 2)))
+
+
+def test_the_gradient_of_a_relu_neuron_jumps_by_what_its_teacher_says():
+    """Across w x + b = 0 the term of x comes in: the jump is (2 / n) y (x, 1), and a smooth neuron has none."""
+    module = entry("landscape")
+    x = float(module.X[-1])
+    teacher = module.TEACHER[0] * x + module.TEACHER[1]
+    for f, expected in ((activations.relu, 2 / 21 * teacher * x), (activations.tanh, 0.0)):
+        outputs = functools.partial(module._neuron, f)
+        loss = squares(lambda p: (outputs(p) - outputs(module.TEACHER)) / 21**0.5).value  # noqa: B023
+        across = 1e-9 * jnp.array([x, 1.0])
+        on_crease = jnp.array([0.7, -0.7 * x])
+        jump = jax.grad(loss)(on_crease + across) - jax.grad(loss)(on_crease - across)
+        assert abs(jump[0]) == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("model", ["neuron", "network"])
+def test_creases_are_where_a_pre_activation_vanishes(model):
+    module = entry("landscape")
+    points, normals = map(np.asarray, module.MODELS[model][1](jax.random.key(0)))
+    bias, weight = (points[:, 1], points[:, 0]) if model == "neuron" else (module.BIAS, points[:, 0])
+    heights = weight[:, None] * np.asarray(module.X)[None] + np.reshape(bias, (-1, 1))
+    np.testing.assert_allclose(np.abs(heights).min(axis=1), 0, atol=1e-14)
+    np.testing.assert_array_equal(normals[:, 1], 1.0 if model == "neuron" else 0.0)
+
+
+def landscape_record(place="", values=None):
+    """What `landscape` measures where its claim holds, but for `values` at a place "row/column"."""
+    jumps = lambda *sizes: dict(zip(("jump of the loss", "jump of its gradient", "jump of its Hessian"), sizes))
+    shares = {"gradient descent": [0.3], "Newton": [0.6], "Levenberg-Marquardt": [0.97]}
+    kinds = {
+        "heaviside": {"plateaus": 1.0, "moved at most": 0.0, **jumps(0.1, 0, 0)},
+        "relu": {"plateaus": 0.1, "moved at most": 4.0, **jumps(1e-9, 0.3, 0.4)},
+        "tanh": {"plateaus": 0.0, "moved at most": 9.0, **jumps(1e-9, 1e-9, 1e-9)},
+        "softplus": {"plateaus": 0.0, "moved at most": 9.0, **jumps(1e-9, 1e-9, 1e-9)},
+    }
+    record = {f"{name}, {model}": row | shares for name, row in kinds.items() for model in ("neuron", "network")}
+    if place:
+        row, column = place.split("/")
+        record[row][column] = values
+    return record
+
+
+@pytest.mark.parametrize(
+    ("place", "values", "part"),
+    [
+        ("heaviside, network/moved at most", 1e-9, "no walk moves"),
+        ("heaviside, neuron/plateaus", 0.9, "no walk moves"),
+        ("relu, neuron/jump of the loss", 0.1, "relu's loss is continuous"),
+        ("relu, network/jump of its gradient", 1e-8, "its gradient jumps"),
+        ("relu, network/plateaus", 0.0, "relu's loss has plateaus"),
+        ("tanh, network/jump of its Hessian", 1e-3, "Hessian of tanh"),
+        ("softplus, neuron/plateaus", 0.01, "no plateaus"),
+        ("softplus, neuron/Levenberg-Marquardt", [0.9], "95 %"),
+        ("tanh, neuron/Newton", [0.97], "arrive from fewer"),
+    ],
+)
+def test_each_part_of_the_rule_of_landscape_can_fail(place, values, part):
+    checks = entry("landscape")._checks
+    assert all(checks(landscape_record()).values())
+    failed = [name for name, outcome in checks(landscape_record(place, values)).items() if not outcome]
+    assert len(failed) == 1 and part in failed[0]

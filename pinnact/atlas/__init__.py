@@ -17,3 +17,5 @@ from pinnact.atlas.regions import most_regions as most_regions
 from pinnact.atlas.towers import Tower as Tower
 from pinnact.atlas.towers import train as train
 from pinnact.atlas.towers import unit_gain as unit_gain
+from pinnact.atlas.walks import squares as squares
+from pinnact.atlas.walks import walks as walks
