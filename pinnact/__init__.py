@@ -80,6 +80,7 @@ from pinnact.optimisers import Optax as Optax
 from pinnact.optimisers import SelfScaledBroyden as SelfScaledBroyden
 from pinnact.optimisers import Stage as Stage
 from pinnact.optimisers import adam as adam
+from pinnact.orbitals import Orbitals as Orbitals
 from pinnact.problem import Integral as Integral
 from pinnact.problem import On as On
 from pinnact.problem import Problem as Problem

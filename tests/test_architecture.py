@@ -49,6 +49,8 @@ LEVELS = (
     ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export"),
     ("run", "drive", "together", "training", "potentials", "atlas"),
     ("cli", "potential_commands", "atlas_command", "compare_command", "batch", "console", "doctor", "library"),
+    ("run", "training", "potentials", "orbitals", "atlas"),
+    ("cli", "potential_commands", "atlas_command", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 OPTIONAL = ("shapely", "meshio", "xarray", "pyarrow", "folx", "ase", "tblite", "pyscf")

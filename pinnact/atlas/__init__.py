@@ -9,6 +9,7 @@ from pinnact.atlas.drawing import band as band
 from pinnact.atlas.findings import Entry as Entry
 from pinnact.atlas.findings import Finding as Finding
 from pinnact.atlas.findings import measure as measure
+from pinnact.atlas.minima import minimise as minimise
 from pinnact.atlas.pages import write as write
 from pinnact.atlas.regions import Region as Region
 from pinnact.atlas.regions import crossings as crossings

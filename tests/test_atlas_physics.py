@@ -1,0 +1,86 @@
+"""Entries of the atlas on physics and economics: orbitals, the order of an equation, a kink of policy, a plate."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from entries import entry
+
+import pinnact as pn
+from pinnact.atlas import Tower, minimise
+from pinnact.atlas.variational import prolate, rayleigh, ritz
+from pinnact.networks import Inputs, Recipe
+from pinnact.orbitals import GaussianOrbitals
+
+SPACE = Inputs({name: (-9.0, 9.0) for name in "xyz"})
+FINE = prolate((1.0, 0.0), 12.0, (40, 30, 12))
+
+
+def shells(*exponents, centres=((0.0, 0.0, -1.0),)):
+    """A module of given exponents, by degree."""
+    units = len(centres) * sum(len(a) * (2 * degree + 1) for degree, a in enumerate(exponents))
+    return GaussianOrbitals(centres, tuple(jnp.log(jnp.array(a)) for a in exponents), jnp.ones((1, units)))
+
+
+def test_orbitals_of_one_exponent_are_orthonormal():
+    """Radial norm and harmonics: the overlap of s, p and d orbitals on one centre is the identity."""
+    values = jax.vmap(shells((0.7,), (0.7,), (0.7,)).units)(FINE.points)
+    np.testing.assert_allclose(values.T @ (FINE.weight[:, None] * values), np.eye(9), atol=1e-6)
+
+
+def test_orbitals_are_a_recipe_for_three_coordinates():
+    recipe = pn.Orbitals(((0.0, 0.0, 0.0), (0.0, 0.0, 1.0)), shells=(3, 1, 1))
+    assert isinstance(recipe, Recipe) and recipe.build(SPACE, 2, jax.random.key(0))(jnp.ones(3)).shape == (2,)
+    with pytest.raises(ValueError, match="three coordinates"):
+        recipe.build(Inputs({"x": (0.0, 1.0)}), 1, jax.random.key(0))
+    with pytest.raises(ValueError, match="no orbital"):
+        pn.Orbitals(shells=())
+
+
+def test_energies_are_those_of_the_analytic_integrals():
+    """Of s-Gaussians: overlap (pi/p)^(3/2), kinetic 3 a b / p, attraction -2 pi / p, p = a + b."""
+    a = np.array([0.109818, 0.405771, 2.22766])  # STO-3G of zeta 1
+    p = a[:, None] + a
+    overlap = (np.pi / p) ** 1.5
+    energy = 3 * np.outer(a, a) / p * overlap - 2 * np.pi / p
+    exact = np.min(np.linalg.eigvals(np.linalg.solve(overlap, energy)).real)
+    assert ritz(shells(a).units, FINE) == pytest.approx(exact, abs=1e-6)
+    one = shells((8 / (9 * np.pi),))  # the best single Gaussian: -4 / (3 pi)
+    assert rayleigh(lambda x: one(x)[0], FINE) == pytest.approx(-4 / (3 * np.pi), abs=1e-6)
+
+
+def test_the_exact_wave_function_has_the_exact_energy():
+    wave = lambda x: jnp.exp(-jnp.linalg.norm(x - jnp.array([0.0, 0.0, -1.0])))
+    assert rayleigh(wave, FINE) == pytest.approx(-0.5, abs=1e-6)
+
+
+def test_half_a_shell_does_not_turn():
+    """The check on orientations can fail: p_z alone is no shell, tanh units are none."""
+    orbitals = entry("orbitals")
+    whole = shells((2.0, 0.3), (0.5,), centres=((0.0, 0.0, -1.0), (0.0, 0.0, 1.0)))
+    both = prolate((1.0, 1.0), 12.0, (20, 14, 8))
+    assert orbitals._turned(whole, both) < 1e-12
+    tower = Tower((3, 4, 1), 2, pn.tanh, jax.random.key(0))
+    assert orbitals._turned(tower, both) > 1e-4
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    half = lambda points: ritz(lambda x: shells((2.0, 0.3), (0.5,)).units(x)[:4], both._replace(points=points))
+    assert abs(half(both.points @ turn.T) - half(both.points)) > 1e-4
+
+
+def test_a_minimum_is_found_for_every_seed():
+    """A quadratic of condition 100, which gradient descent would need hundreds of steps for."""
+    size = jnp.array([1.0, 10.0, 100.0])
+    build = lambda key: jax.random.normal(key, (3,))
+    found, losses = minimise(build, lambda x, goal: size @ (x - goal) ** 2, jnp.ones(3), seeds=4, steps=30)
+    np.testing.assert_allclose(found, np.ones((4, 3)), atol=1e-8)
+    assert losses.shape == (4, 30) and jnp.all(losses[:, -1] <= losses[:, 0])
+
+
+def test_the_rule_on_orbitals_can_fail():
+    orbitals = entry("orbitals")
+    good = {"error": [1e-5], "turned": [1e-14]}
+    bad = {"error": [0.1], "turned": [0.01]}
+    case = lambda **rows: {"H, orbitals": good, "H, tanh": bad, "H2+, orbitals": good, "H2+, tanh": bad} | rows
+    assert all(orbitals._checks(case()).values())
+    assert not any(orbitals._checks({name: good if "tanh" in name else bad for name in case()}).values())
+    assert sum(orbitals._checks(case(**{"H, orbitals": {"error": [1e-5, 2e-4], "turned": [1e-14]}})).values()) == 4
