@@ -84,3 +84,41 @@ def test_the_rule_on_orbitals_can_fail():
     assert all(orbitals._checks(case()).values())
     assert not any(orbitals._checks({name: good if "tanh" in name else bad for name in case()}).values())
     assert sum(orbitals._checks(case(**{"H, orbitals": {"error": [1e-5, 2e-4], "turned": [1e-14]}})).values()) == 4
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_the_derivatives_of_the_exact_solution(order):
+    entries, g = entry("pde_order"), lambda x: jnp.sin(2 * jnp.pi * x) + x**2
+    for _ in range(order):
+        g = jax.grad(g)
+    x = np.array([0.1, 0.45, 0.8])
+    np.testing.assert_allclose(entries._exact(order, x), jax.vmap(g)(x), rtol=1e-10)
+
+
+def test_a_rough_unit_does_not_see_a_derivative_that_it_lacks():
+    entries = entry("pde_order")
+    solved = entries._solve(entries._derivatives(pn.relu), 0)
+    assert solved[1][0] < 0.02
+    error, residual = solved[2]
+    assert error > 0.1 and residual == pytest.approx(1, abs=1e-3)
+
+
+def test_a_spline_unit_is_one_bump_as_smooth_as_it_says():
+    """Degree 1: the hat, of slope +-1 on knots a unit apart; outside of its support it is 0."""
+    f = entry("pde_order")._spline(1)
+    np.testing.assert_allclose(f(jnp.array([-2.0, -0.5, 0.0, 0.5, 2.0])), [0, 1, 0.5, 0, 0], atol=1e-12)
+    assert f.smoothness == 0 and entry("pde_order")._spline(4).smoothness == 3
+
+
+def test_the_rule_on_orders_can_fail():
+    """Fed with a tanh that says to be C^0 (a real run: it solves what it should not) the second part fails."""
+    entries = entry("pde_order")
+    made = lambda smoothness, *errors: (
+        {"C^": smoothness} | {f"error, order {order}": [error] for order, error in zip((1, 2, 4), errors, strict=True)}
+    )
+    assert all(entries._checks({"rough": made(0, 1e-3, 1, 1), "smooth": made(9, 1e-9, 1e-9, 1e-9)}).values())
+    assert not any(entries._checks({"rough": made(0, 1e-3, 1e-3, 1), "smooth": made(9, 1e-9, 1, 1)}).values())
+    solved = entries._solve(entries._derivatives(pn.tanh), 0)
+    assert max(error for row in solved.values() for error in row) < 1e-8
+    real = made(0, *(error for error, _ in solved.values()))
+    assert list(entries._checks({"tanh": real}).values()) == [True, False]
