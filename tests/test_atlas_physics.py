@@ -122,3 +122,38 @@ def test_the_rule_on_orders_can_fail():
     assert max(error for row in solved.values() for error in row) < 1e-8
     real = made(0, *(error for error, _ in solved.values()))
     assert list(entries._checks({"tanh": real}).values()) == [True, False]
+
+
+def test_the_reference_of_savings_is_right_where_the_answer_is_known():
+    """Patience times interest 1 and one income: wealth is kept for ever. Impatience makes a kink, and Euler holds."""
+    entries = entry("savings_kink")
+    savings, _ = entries._reference(np.array([1.0, 1.0]), patience=1 / entries.INTEREST)
+    np.testing.assert_allclose(savings[0], entries.GRID, atol=1e-6)
+    best, kink = entries._reference()
+    assert 0.05 < kink < 0.5
+    np.testing.assert_allclose(best[0, kink > entries.GRID], 0, atol=1e-9)
+    a, s = entries.GRID[1000], best[0, 1000]
+    eat = lambda i, wealth: entries.INTEREST * wealth + entries.INCOME[i] - np.interp(wealth, entries.GRID, best[i])
+    later = sum(chance * eat(i, s) ** -2.0 for i, chance in enumerate(entries.MOVES[0]))
+    assert entries.PATIENCE * entries.INTEREST * later == pytest.approx(eat(0, a) ** -2.0, rel=1e-4)
+
+
+def test_no_savings_are_worth_more_than_the_reference():
+    entries = entry("savings_kink")
+    best, kink = entries._reference()
+    worse = 0.9 * best
+    found = entries._errors(np.stack([best, worse]), best, kink)
+    assert found["loss of value"][0] == 0 and found["loss of value"][1] > 1e-5
+    assert found["error at the kink"][0] == 0 and found["error away"][1] > 0.05
+
+
+def test_the_rule_on_savings_can_fail():
+    """Fed with real errors, of networks as they start, in the place of both."""
+    entries = entry("savings_kink")
+    best, kink = entries._reference()
+    towers = [Tower((1, 12, 2), 2, pn.tanh, jax.random.key(seed)) for seed in range(2)]
+    savings = np.stack([np.asarray(entries._save(tower, jnp.asarray(entries.GRID))).T for tower in towers])
+    early = entries._errors(savings, best, kink)
+    late = {key: [value / 2 for value in values] for key, values in early.items()}
+    assert list(entries._checks({"relu": early, "tanh": late}).values()) == [False, True]
+    assert list(entries._checks({"relu": early, "tanh": early}).values()) == [False, False]
