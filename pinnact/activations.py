@@ -3,7 +3,7 @@
 A fixed one is an `Activation` (`tanh`, `gelu`, `relu_power(3)`); one with trained arrays is a `Trainable`, made by a
 lower-case function (`adaptive(tanh)`, `prelu()`, `bspline(4)`). A new entry is a module-level `Activation`, or a public
 function whose declared return is one of the two classes: `names` and `get` find it without a list. Your own takes one
-line, `Activation(jnp.cos, smoothness=math.inf, bounds=(-1, 1))`.
+line, `Activation(jnp.cos, smoothness=math.inf, bounds=(-1, 1))`. `approximate(tanh, segments=16)` stands in for one.
 
 Derivatives to order four are finite and right wherever they exist, also near 0 and at +-1000.
 """
@@ -13,136 +13,21 @@ import difflib
 import functools
 import inspect
 import math
-from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal, final
+from dataclasses import dataclass
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Inexact, Num
+from jaxtyping import Array
 
-Per = Literal["layer", "neuron"]
+from pinnact.approximations import approximate as approximate
+from pinnact.elementwise import AbstractActivation as AbstractActivation
+from pinnact.elementwise import Activation as Activation
+from pinnact.elementwise import Per as Per
+from pinnact.elementwise import Trainable as Trainable
+
 Pair = tuple[float | int, float | int]
-_LINE = (-math.inf, math.inf)
-
-
-class AbstractActivation(eqx.Module):
-    """A function of one real variable, applied elementwise, with the facts that a problem checks.
-
-    `smoothness` is the k of C^k (`math.inf` if smooth, -1 if discontinuous), `bounds` hold the range, `monotone` says
-    that it never decreases. Of a trained activation these hold whatever values its arrays take.
-    """
-
-    name: eqx.AbstractVar[str]
-    smoothness: eqx.AbstractVar[float]
-    bounds: eqx.AbstractVar[tuple[float, float]]
-    monotone: eqx.AbstractVar[bool]
-    formula: eqx.AbstractVar[str]
-
-    @abstractmethod
-    def __call__(self, x: Num[ArrayLike, "*shape"]) -> Inexact[Array, "*shape"]:
-        """The activation of every element of `x`, in the floating type of `x`."""
-
-    @abstractmethod
-    def for_layer(self, width: int) -> "AbstractActivation":
-        """The module that a layer of `width` neurons holds: itself, or with the arrays that such a layer trains."""
-
-    def __check_init__(self) -> None:
-        k = self.smoothness
-        if not (k == math.inf or k in (-1, 0) or (k > 0 and k == int(k))):
-            repair = "pass the k of C^k (math.inf if smooth, 0 for a kink, -1 for a jump)"
-            raise ValueError(
-                f"{self.name}: smoothness={k} cannot be checked against the order of an equation; {repair}"
-            )
-        if not self.bounds[0] <= self.bounds[1]:
-            raise ValueError(f"{self.name}: bounds={self.bounds} are out of order or nan; pass (least, greatest)")
-
-
-def _fact(default: Any, converter: Callable[[Any], Any]) -> Any:
-    return eqx.field(static=True, kw_only=True, default=default, converter=converter)
-
-
-def _floating(x: ArrayLike) -> Array:
-    return jnp.asarray(x, jnp.result_type(jnp.asarray(x), 0.0))  # the default floating type for whole numbers
-
-
-@final
-class Activation(AbstractActivation):
-    """A fixed activation: a JAX function `f` of one array and its facts; hashable, so it may be a static argument.
-
-    `smoothness` must be given (ValueError otherwise); `name` is that of `f` unless given.
-
-    >>> bump = Activation(lambda x: jnp.cos(x) ** 3, name="bump", smoothness=math.inf, bounds=(-1, 1))
-    """
-
-    f: Callable[[Array], Array] = eqx.field(static=True)
-    name: str = _fact("", str)
-    smoothness: float = _fact(math.nan, float)
-    bounds: tuple[float, float] = _fact(_LINE, lambda pair: (float(pair[0]), float(pair[1])))
-    monotone: bool = _fact(False, bool)
-    formula: str = _fact("", str)
-
-    def __post_init__(self) -> None:
-        self.name = self.name or getattr(self.f, "__name__", type(self.f).__name__).strip("<>")
-        self.formula = self.formula or f"{self.name}(x)"
-
-    def __call__(self, x: Num[ArrayLike, "*shape"]) -> Inexact[Array, "*shape"]:
-        """f(x), in the floating type of `x`."""
-        x = _floating(x)
-        return self.f(x).astype(x.dtype)  # costs nothing where f keeps the type, as all of the catalogue does
-
-    def for_layer(self, width: int) -> "Activation":
-        """Itself: nothing is trained."""
-        return self
-
-
-@final
-class Trainable(AbstractActivation):
-    """An activation with trained arrays: f(x, **parameters), one set a layer or one set a neuron.
-
-    `f` takes `x` of any shape and the parameters in the shapes given here. With `per="neuron"`, `for_layer` appends an
-    axis of the layer's width to each, and `x` then has that width as its last axis.
-
-    >>> shifted = Trainable(lambda x, shift: jnp.tanh(x - shift), {"shift": 0}, name="shifted", smoothness=math.inf)
-    >>> shifted.for_layer(20).parameters["shift"].shape
-    ()
-    """
-
-    f: Callable[..., Array] = eqx.field(static=True)
-    parameters: dict[str, Array] = eqx.field(converter=lambda p: {k: jnp.asarray(v, float) for k, v in p.items()})
-    name: str = _fact("trainable", str)
-    smoothness: float = _fact(math.nan, float)
-    bounds: tuple[float, float] = _fact(_LINE, lambda pair: (float(pair[0]), float(pair[1])))
-    monotone: bool = _fact(False, bool)
-    formula: str = _fact("", str)
-    per: Per = _fact("layer", str)
-    neurons: int | None = _fact(None, lambda neurons: neurons)  # None: one set of parameters for all of x
-
-    def __check_init__(self) -> None:
-        if self.per not in ("layer", "neuron"):
-            raise ValueError(f"{self.name}: per={self.per!r} shares parameters unclearly; pass 'layer' or 'neuron'")
-
-    def __call__(self, x: Num[ArrayLike, "*shape"]) -> Inexact[Array, "*shape"]:
-        """f(x, **parameters), in the floating type of `x`."""
-        x = _floating(x)
-        parameters = {key: value.astype(x.dtype) for key, value in self.parameters.items()}
-        if self.neurons is None:
-            return self.f(x, **parameters)
-        if x.shape[-1:] != (self.neurons,):
-            raise ValueError(f"{self.name}: {x.shape} of x does not end in its {self.neurons} neurons; use for_layer")
-        return jax.vmap(lambda x, p: self.f(x, **p), in_axes=-1, out_axes=-1)(x, parameters)
-
-    def for_layer(self, width: int) -> "Trainable":
-        """The same values, with `per="neuron"` once for each of `width` neurons, along a new last axis."""
-        if self.per == "layer" or self.neurons == width:
-            return replace(self)  # its arrays anew: it may come from outside of the x64 context that `solve` enters
-        if self.neurons is not None:
-            raise ValueError(f"{self.name} holds {self.neurons} neurons, not {width}; start from the one it came from")
-        arrays = {key: jnp.repeat(value[..., None], width, axis=-1) for key, value in self.parameters.items()}
-        return replace(self, parameters=arrays, neurons=width)
 
 
 @dataclass(frozen=True)
@@ -365,8 +250,12 @@ def _catalogue() -> dict[str, Any]:
 
 
 def names() -> tuple[str, ...]:
-    """All activations of this module, sorted; each is a name that `get` takes, aliases (swish) are left out."""
-    return tuple(sorted(word for word, thing in _catalogue().items() if getattr(thing, "name", word) == word))
+    """All activations of this module, sorted; each is a name that `get` takes, aliases (swish) are left out.
+
+    `approximate` isn't among them: it is none before it is told of what.
+    """
+    named = (word for word, thing in _catalogue().items() if getattr(thing, "name", word) == word)
+    return tuple(sorted(word for word in named if word != approximate.__name__))
 
 
 def get(name: str) -> AbstractActivation:

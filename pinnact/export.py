@@ -1,4 +1,4 @@
-"""Solutions for other tools: labelled arrays (xarray) and meshes with data (VTK, read by ParaView)."""
+"""Solutions for other tools: arrays (xarray), meshes with data (VTK, read by ParaView); networks as C (`c_source`)."""
 
 import importlib
 import json
@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from scipy.spatial import Delaunay, KDTree
 
+from pinnact.c_source import c_source as c_source
 from pinnact.domains import Domain, Mesh, Polygon, SpaceTime
 from pinnact.figures import is_cloud
 from pinnact.files import atomic

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinnact import activations
+from pinnact import activations, elementwise
 from pinnact.activations import Activation, Trainable, adaptive, bspline, get, names, prelu, relu, silu, tanh
 
 PARAMETRISED = ("relu_power(1)", "relu_power(3)", "leaky_relu_of(0.3)", "elu_of(0.5)", "celu_of(0.5)")
@@ -300,5 +300,5 @@ def test_own_trainable():
 
 
 def test_examples_in_docstrings():
-    outcome = doctest.testmod(activations)
-    assert outcome.attempted > 4 and outcome.failed == 0
+    outcomes = [doctest.testmod(module) for module in (activations, elementwise)]
+    assert sum(outcome.attempted for outcome in outcomes) > 4 and not any(outcome.failed for outcome in outcomes)

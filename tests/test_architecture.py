@@ -16,6 +16,8 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "problems" not in path.
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 LEVELS = (
     (
+        "elementwise",
+        "approximations",
         "activations",
         "operators",
         "sampling",
@@ -50,6 +52,9 @@ LEVELS = (
     ("run", "drive", "together", "training", "potentials", "atlas"),
     ("cli", "potential_commands", "atlas_command", "compare_command", "batch", "console", "doctor", "library"),
     ("run", "training", "potentials", "orbitals", "atlas"),
+    ("optimisers", "weights", "collocation", "history", "scoring", "progress", "checkpoints", "flat"),
+    ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export", "c_source"),
+    ("run", "training", "potentials", "atlas"),
     ("cli", "potential_commands", "atlas_command", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
