@@ -38,6 +38,16 @@ class Lines:
     error: float
 
     @property
+    def products(self) -> int:
+        """Multiplications of a call: one finds the line, one is its slope's."""
+        return 2
+
+    @property
+    def stored(self) -> int:
+        """Numbers in the table: the start and the slope of each line."""
+        return 2 * (len(self.values) - 1)
+
+    @property
     def step(self) -> float:
         """The distance of two knots."""
         return (self.high - self.low) / (len(self.values) - 1)
@@ -71,6 +81,16 @@ class Clamped:
     coefficients: tuple[float, ...]
     slopes_beyond: tuple[float, float]
     error: float
+
+    @property
+    def products(self) -> int:
+        """Multiplications of a call: one scales its argument, Horner's rule takes one a degree."""
+        return len(self.coefficients)
+
+    @property
+    def stored(self) -> int:
+        """Numbers to keep: the coefficients."""
+        return len(self.coefficients)
 
     def __call__(self, x: Array) -> Array:
         u = (2 * jnp.clip(x, self.low, self.high) - (self.low + self.high)) / (self.high - self.low)

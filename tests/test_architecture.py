@@ -18,6 +18,7 @@ LEVELS = (
     (
         "elementwise",
         "approximations",
+        "fixed_point",
         "activations",
         "operators",
         "sampling",

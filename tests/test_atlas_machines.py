@@ -1,0 +1,108 @@
+"""The mathematics behind entries of the atlas on machines: words of few bits, and that each rule can say no."""
+
+import copy
+import doctest
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+from entries import entry
+
+from pinnact import MLP, activations, fixed_point
+from pinnact.activations import approximate, sigmoid, silu, tanh
+from pinnact.fixed_point import in_words, word
+
+X = np.linspace(-6, 6, 2001)
+
+
+# --- words of few bits, and tiny_hardware -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_words_are_whole_multiples_within_half_a_step(bits):
+    value = np.random.default_rng(0).normal(size=500)
+    found = word(value, bits, top=4.0)
+    step = 2.0 ** (3 - bits)
+    assert np.array_equal(found / step, np.round(found / step)) and len(np.unique(found)) <= 2**bits
+    assert np.abs(found - value).max() <= step / 2 + 1e-15
+    assert word(np.array([9.0, -9.0]), bits, top=4.0).tolist() == [4.0 - step, -4.0]
+    assert np.array_equal(word(value, None), value)
+
+
+@pytest.mark.parametrize("form", [{"segments": 16}, {"degree": 5}], ids=str)
+@pytest.mark.parametrize("base", [tanh, sigmoid], ids=lambda f: f.name)
+def test_stand_ins_in_words_come_near_those_in_floats(base, form):
+    found = approximate(base, **form)
+    exact = np.asarray(found(X))
+    assert np.abs(in_words(found, None)(X) - exact).max() < 1e-12
+    off = {bits: np.abs(in_words(found, bits)(X) - exact).max() for bits in (8, 16)}
+    assert off[16] < 2e-3 and 10 * off[16] < off[8] < 0.2
+
+
+def test_a_looked_up_activation_is_rounded_and_nothing_else():
+    found = in_words(tanh, 8)(X)
+    assert len(np.unique(found)) <= 256 and np.abs(found - np.tanh(X)).max() < 0.03
+    with pytest.raises(ValueError, match="slopes"):
+        in_words(approximate(silu, segments=8), 8)
+
+
+def test_the_example_of_words_holds():
+    assert not doctest.testmod(fixed_point).failed
+
+
+def hardware():
+    """Made-up measurements for which every part of the claim about small machines is true."""
+    module, measured = entry("tiny_hardware"), {}
+    for name in module.NAMES:
+        forms = {"itself": 0.0} | {f"{n} lines": 0.08 / n**1.5 for n in module.LINES}
+        for form, off in (forms | {f"degree {n}": 0.1 / n**1.6 for n in module.DEGREES}).items():
+            row = {"largest error": off, "C off by": 1e-7, "C promises": 1e-5, "ns": 300 if form == "itself" else 100}
+            measured[f"{name}, {form}"] = row | {
+                "network": [0.03 + off],
+                "16 bits": [0.03 + off],
+                "8 bits": [0.2 + off],
+            }
+    return module, measured
+
+
+@pytest.mark.parametrize(
+    ("row", "key", "value", "rule"),
+    [
+        ("tanh, 16 lines", "largest error", 0.03, "within 1 %"),
+        ("sigmoid, 64 lines", "largest error", 3e-4, "halve"),
+        ("tanh, degree 9", "network", [0.03, 0.05, 0.06], "less than 1 %"),
+        ("sigmoid, 16 lines", "16 bits", [0.05], "16 bits"),
+        ("sigmoid, degree 9", "8 bits", [0.033], "8 bits"),
+        ("tanh, 2 lines", "C off by", 2e-5, "stated error"),
+        ("tanh, degree 9", "ns", 400, "faster"),
+    ],
+)
+def test_the_rule_about_small_machines_can_fail(row, key, value, rule):
+    module, measured = hardware()
+    assert all(module._checks(measured).values())
+    worse = copy.deepcopy(measured)
+    worse[row][key] = value
+    outcome = module._checks(worse)
+    assert not next(met for words, met in outcome.items() if rule in words)
+
+
+def test_small_machines_without_a_compiler_are_not_judged_by_c():
+    module, measured = hardware()
+    for row in measured.values():
+        row["ns"] = None
+    assert not any(" C " in rule or "C " in rule[:2] for rule in module._checks(measured))
+    assert len(module._checks(measured)) == len(module._checks(hardware()[1])) - 2
+
+
+def test_networks_in_words_of_many_bits_are_the_networks():
+    """`_errors` computes the network: in 40 bits as in floats."""
+    module = entry("tiny_hardware")
+    networks = eqx.filter_vmap(lambda key: MLP(4, 1).build(module.SQUARE, 1, key))(
+        jax.random.split(jax.random.key(0), 2)
+    )
+    target = np.asarray(module.TARGET(module.TESTS))
+    values = np.asarray(eqx.filter_vmap(lambda n: jax.vmap(n)(module.TESTS)[:, 0])(networks))
+    expected = np.linalg.norm(values - target, axis=1) / np.linalg.norm(target)
+    np.testing.assert_allclose(module._errors(networks, activations.tanh, None), expected, rtol=1e-12)
+    np.testing.assert_allclose(module._errors(networks, activations.tanh, 40), expected, rtol=1e-8)
