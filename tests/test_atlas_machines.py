@@ -106,3 +106,66 @@ def test_networks_in_words_of_many_bits_are_the_networks():
     expected = np.linalg.norm(values - target, axis=1) / np.linalg.norm(target)
     np.testing.assert_allclose(module._errors(networks, activations.tanh, None), expected, rtol=1e-12)
     np.testing.assert_allclose(module._errors(networks, activations.tanh, 40), expected, rtol=1e-8)
+
+
+# --- gene_switch ------------------------------------------------------------------------------------------------------
+
+
+def test_the_states_of_the_toggle_switch_are_those_of_algebra():
+    """For s = 4, n = 2, K = 1: A B = 1 and A + B = 4, or A = B with A^3 + A = 4."""
+    module = entry("gene_switch")
+    low, middle, high = module._states(2.0)
+    assert low == pytest.approx(2 - 3**0.5, rel=1e-10) and high == pytest.approx(2 + 3**0.5, rel=1e-10)
+    assert middle**3 + middle == pytest.approx(4, rel=1e-10)
+    assert module._states(1.0) == pytest.approx([(17**0.5 - 1) / 2])
+    assert len(module._states(1.5)) == 1 < len(module._states(1.8))
+
+
+def test_the_growth_of_a_deviation_is_the_largest_eigenvalue():
+    module = entry("gene_switch")
+    f = lambda x: 4 / (1 + x**2)
+    for a in module._states(2.0):
+        b, h = f(a), 1e-6
+        slopes = [(f(x + h) - f(x - h)) / (2 * h) for x in (a, b)]
+        largest = np.linalg.eigvals([[-1, slopes[1]], [slopes[0], -1]]).real.max()
+        assert module._growth(a, 2.0) == pytest.approx(largest, abs=1e-7)
+
+
+def test_the_rate_in_logarithms_is_that_of_the_integrated_concentrations():
+    module = entry("gene_switch")
+    reference, t, h = module._toggle().reference, np.array([0.3, 2.0, 9.0]), 1e-4
+    for own, other in (("a", "b"), ("b", "a")):
+        slope = np.asarray(reference[own](t + h) - reference[own](t - h)) / (2 * h)
+        rate = np.asarray(module._rate(reference[own](t), reference[other](t), module.HILL, module.THRESHOLD))
+        np.testing.assert_allclose(rate, slope, atol=1e-6)
+
+
+def test_expression_data_have_the_noise_that_they_declare():
+    module = entry("gene_switch")
+    problem = module._toggle()
+    off = np.concatenate([module._data(problem, seed)["a"] - problem.reference["a"](module.TIMES) for seed in range(9)])
+    assert np.std(off) == pytest.approx(0.05, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("row", "key", "value", "rule"),
+    [
+        ("Hill's function as a sigmoid", "relative error", [1e-9], "sigmoid"),
+        ("states with n = 2", "growth", [-0.5], "n = 1"),
+        ("trajectories of b", "relative error", [1e-5, 0.5], "0.1 %"),
+        ("stable states", "relative error", [0.02], "1 % of different"),
+        ("hill", "relative error", [0.01, 0.07], "within 5 %"),
+        ("threshold", "relative error", [0.06], "within 5 %"),
+    ],
+)
+def test_the_rule_about_the_gene_switch_can_fail(row, key, value, rule):
+    small = {"relative error": [1e-5, 1e-13]}
+    measured = {
+        name: small for name in ("hill", "threshold", "trajectories of a", "trajectories of b", "stable states")
+    }
+    measured |= {"states with n = 1": {"growth": [-0.4]}, "states with n = 2": {"growth": [-0.5, 0.3, -0.5]}}
+    measured["Hill's function as a sigmoid"] = {"relative error": [1e-16]}
+    module = entry("gene_switch")
+    assert all(module._checks(measured).values())
+    outcome = module._checks(measured | {row: measured[row] | {key: value}})
+    assert [words for words, met in outcome.items() if not met] == [next(words for words in outcome if rule in words)]
