@@ -169,3 +169,72 @@ def test_the_rule_about_the_gene_switch_can_fail(row, key, value, rule):
     assert all(module._checks(measured).values())
     outcome = module._checks(measured | {row: measured[row] | {key: value}})
     assert [words for words, met in outcome.items() if not met] == [next(words for words in outcome if rule in words)]
+
+
+# --- controller -------------------------------------------------------------------------------------------------------
+
+
+def test_the_step_response_has_the_overshoot_of_the_damping_ratio():
+    """exp(-pi zeta / sqrt(1 - zeta^2)) at time pi / damped frequency; what is left decays as exp(-zeta omega t)."""
+    module = entry("controller")
+    facts = module._facts("small", module._theory(module.TIMES))
+    assert facts["small overshoot"] == pytest.approx(np.exp(-np.pi * 0.4 / np.sqrt(1 - 0.16)), rel=1e-4)
+    exact = module._theory(np.array([facts["small settling"]]))
+    assert np.abs(exact - 1) == pytest.approx(0.02, rel=1e-2)
+    fine = np.linspace(0, 3, 100_001)
+    first = [fine[np.argmax(module._theory(fine) >= level)] for level in (0.1, 0.9)]
+    assert facts["small rise"] == pytest.approx(first[1] - first[0], rel=1e-3)
+
+
+def test_what_does_not_arrive_or_stay_is_said_so():
+    module = entry("controller")
+    stays_off = module._facts("large", np.minimum(module.TIMES, 1.5))
+    assert stays_off["large settling"] is None and stays_off["large overshoot"] == pytest.approx(0.5)
+    assert module._facts("large", 0.5 * np.ones(len(module.TIMES)))["large rise"] is None
+
+
+def test_the_simulated_linear_neuron_is_the_step_response_and_its_cost_that_of_riccati():
+    """The cost of the way from rest at distance 1 under the optimal gains is P_11 = K_2 / K_1, from Riccati's equation.
+
+    With q'' + c q' = u and J = integral of e^2 + r u^2 the equation gives P_12 = sqrt(r), P_22 = r K_2 and
+    P_11 = sqrt(r) (c + K_2).
+    """
+    module = entry("controller")
+    course, _ = module._simulate(activations.identity, np.array([1.0, 0.0]), 0.3, 1000)
+    np.testing.assert_allclose(course, module._theory(module.TIMES[:1001]), atol=1e-7)
+    position, speed = module._optimal()
+    cost = lambda *weights: float(module._simulate(activations.identity, np.array(weights), 1.0, 2000)[1])
+    assert cost(position, speed) == pytest.approx(module.EFFORT**0.5 * (module.DAMPING + speed), rel=1e-6)
+    assert all(
+        cost(position + a, speed + b) > cost(position, speed) for a, b in ((0.1, 0), (-0.1, 0), (0, 0.1), (0, -0.1))
+    )
+
+
+def steered():
+    """Made-up measurements for which every part of the claim about controllers is true."""
+    module = entry("controller")
+    best = module._optimal()
+    theory = {"small rise": 1.5, "small overshoot": 0.25, "small settling": 8.0}
+    row = theory | {"large rise": 3.0, "large settling": 10.0, "w_e, small": [best[0]] * 2, "w_v, small": [best[1]] * 2}
+    row |= {"large cost": [1.0, 1.0], "large cost with linear gains": 2.0}
+    return module, {"linear theory": theory} | {
+        name: row | ({"large settling": None} if name in ("sin", "relu") else {}) for name in module.NAMES
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "key", "value", "rule"),
+    [
+        ("softsign", "small overshoot", 0.3, "linear theory"),
+        ("tanh", "small settling", None, "linear theory"),
+        ("arctan", "large rise", 1.4, "rise later"),
+        ("relu", "large settling", 9.0, "never settle"),
+        ("sin", "w_v, small", [1.354, 1.5], "small steps are within 2 % of the optimal"),
+        ("hard_tanh", "large cost", [2.0, 2.0], "cost less"),
+    ],
+)
+def test_the_rule_about_controllers_can_fail(row, key, value, rule):
+    module, measured = steered()
+    assert all(module._checks(measured).values())
+    outcome = module._checks(measured | {row: measured[row] | {key: value}})
+    assert [words for words, met in outcome.items() if not met] == [next(words for words in outcome if rule in words)]
