@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from entries import entry
 
-from pinnact import MLP, activations, fixed_point
+from pinnact import MLP, activations, fixed_point, library, potentials
 from pinnact.activations import approximate, sigmoid, silu, tanh
 from pinnact.fixed_point import in_words, word
 
@@ -235,6 +235,48 @@ def steered():
 )
 def test_the_rule_about_controllers_can_fail(row, key, value, rule):
     module, measured = steered()
+    assert all(module._checks(measured).values())
+    outcome = module._checks(measured | {row: measured[row] | {key: value}})
+    assert [words for words, met in outcome.items() if not met] == [next(words for words in outcome if rule in words)]
+
+
+# --- force_field ------------------------------------------------------------------------------------------------------
+
+
+def test_a_slope_grows_with_the_spacing_and_a_jump_does_not():
+    module = entry("force_field")
+    lengths = np.linspace(0.9, 1.1, 2001)
+    assert module._coarser(-3 * (lengths - 1) + (lengths - 1) ** 2) == pytest.approx(4, rel=0.01)
+    assert module._coarser(np.floor(20 * lengths)) == 1
+    assert 1 < module._coarser(-3 * lengths + 1e-3 * (lengths > 1)) < 2
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [("relu", 1.0, 2.0), ("tanh", 3.8, 4.1)])
+def test_an_untrained_network_jumps_with_relu_alone(name, least, most):
+    module = entry("force_field")
+    task = library.load(library.find("potentials/ammonia"))()
+    recipe = potentials.InvariantMLP(width=module.WIDTH, activation=activations.get(name))
+    potential = recipe.begin(task.data()[1], jax.random.key(0), 1.0)
+    along = potentials.stretch(potential, task.minimum, (0, 1), span=module.SPAN, points=module.POINTS)
+    assert least <= module._coarser(along.forces) < most
+
+
+@pytest.mark.parametrize(
+    ("row", "key", "value", "rule"),
+    [
+        ("tanh", "force error (meV/A)", [80.0, 90.0], "twice"),
+        ("gelu", "coarse over fine", [4.0, 3.0], "has a slope"),
+        ("relu", "coarse over fine", [1.1, 2.5], "it jumps"),
+        ("silu", "drift (meV/atom/10 ps)", [0.1, 1.5], "drifts"),
+        ("silu", "stopped early", 1, "drifts"),
+        ("relu", "deviation (meV/atom)", [0.5, 1.0], "strays"),
+    ],
+)
+def test_the_rule_about_force_fields_can_fail(row, key, value, rule):
+    module = entry("force_field")
+    keys = ("force error (meV/A)", "coarse over fine", "drift (meV/atom/10 ps)", "deviation (meV/atom)")
+    measured = {name: dict(zip(keys, ([20.0], [4.0], [0.1], [0.3]))) | {"stopped early": 0} for name in module.SMOOTH}
+    measured["relu"] = dict(zip(keys, ([150.0], [1.2], [10.0], [9.0]))) | {"stopped early": 0}
     assert all(module._checks(measured).values())
     outcome = module._checks(measured | {row: measured[row] | {key: value}})
     assert [words for words, met in outcome.items() if not met] == [next(words for words in outcome if rule in words)]

@@ -32,8 +32,8 @@ def controller(seeds: int = 5) -> Finding:
     any more, against those of `q'' + 0.8 q' + q = 1` (damping ratio 0.4). Trains for `integral of (e^2 + u^2 / 4)` over
     10 units by Adam through the simulation; optimal linear gains are w_e = 2, w_v = 1.354, and hard_tanh keeps them.
 
-    Source: Astrom and Murray 2008, Feedback Systems, Princeton University Press, sections 6.3, 6.4 and 10.3; Kalman
-    1960, Bol. Soc. Mat. Mexicana 5, 102-119, for the optimal gains.
+    Source: Astrom and Murray 2008, Feedback Systems, Princeton University Press; for the optimal gains Kalman 1960,
+    Bol. Soc. Mat. Mexicana 5, 102-119.
     """
     measured, courses = {"linear theory": _facts("small", _theory(TIMES))}, {}
     for name in NAMES:
