@@ -236,6 +236,9 @@ def test_a_problem_is_mathematics_only(path):
     entry = path.parent.name == "activations"
     assert text.count("\n") < (150 if entry else 80) and ast.get_docstring(tree)
     assert roots - ({"equinox", "matplotlib", "mpl_toolkits", "optax", "textwrap", "time"} if entry else set()) <= {
+    assert roots - (
+        {"matplotlib", "equinox", "optax", "sklearn", "dataclasses", "time", "warnings"} if entry else set()
+    ) <= {
         "pinnact",
         "jax",
         "jaxtyping",
