@@ -2,11 +2,15 @@
 
 import copy
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from entries import entry
 
-splines = entry("splines")
+from pinnact import activations
+
+opposition, splines = entry("opposition"), entry("splines")
 
 
 def spline_record():
@@ -63,3 +67,62 @@ def test_least_squares_of_an_equation_needs_a_second_derivative():
 
 def test_what_solve_says_follows_the_degree():
     assert [splines._said(k) for k in (1, 2, 3)] == ["refused", "warned", "accepted"]
+
+
+def opposition_record():
+    """The claim without exception: relu stays behind elu in either form as soon as there are negative edges."""
+    row = lambda apart, negative: (
+        {"apart before training": [apart]}
+        | {f"{form}, {share:.0%}": [negative if share else 1.0] for form, share in opposition.CASES}
+    )
+    return {"relu": row(0.0, 0.6), "elu": row(0.7, 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "failing"),
+    [
+        ("relu", "apart before training", [0.5], 0),
+        ("elu", "apart before training", [0.05], 0),
+        ("relu", "positive, 25%", [0.95], 1),
+        ("relu", "positive, 0%", [0.7], 2),  # behind where nothing inhibits: not for the reason that is claimed
+        ("relu", "both signs, 75%", [0.98], 3),
+    ],
+)
+def test_each_part_of_the_rule_of_opposition_can_fail(name, key, value, failing):
+    record = copy.deepcopy(opposition_record())
+    assert all(opposition._checks(record).values())
+    record[name][key] = value
+    assert [i for i, held in enumerate(opposition._checks(record).values()) if not held] == [failing]
+
+
+def test_opposition_finds_a_case_where_relu_sees_and_one_where_it_does_not(monkeypatch):
+    """A real run: half inhibited, half unconnected; 1/2 is chance."""
+    monkeypatch.setattr(opposition, "CASES", [("positive", 1.0), ("both signs", 1.0)])
+    monkeypatch.setattr(opposition, "STEPS", 60)
+    blind, seeing = opposition._accuracies(activations.relu, 2).T
+    assert blind.max() < 0.75 and seeing.min() > 0.9
+
+
+def test_the_signed_graph_is_as_described():
+    drivers, share = opposition.DRIVERS, 0.25
+    graph = opposition._graph(share, jax.random.key(3))
+    edges, classes = np.asarray(graph["edges"]), np.asarray(graph["classes"])
+    assert np.bincount(classes).tolist() == [drivers, 36, 48, 12]
+    heard = edges[:, :drivers].mean(axis=1)
+    excited, unconnected, inhibited = (heard[classes == k].mean() for k in (1, 2, 3))
+    assert excited == pytest.approx(0.32, abs=0.05) and inhibited == pytest.approx(-0.32, abs=0.05)
+    assert abs(unconnected) < 0.02
+
+
+@pytest.mark.parametrize("form", ["positive", "bias", "self-loops", "both signs"])
+def test_two_rounds_are_those_of_the_formula(form):
+    net = opposition._network(jnp.array(opposition.FORMS[form]), 0.5, jax.random.key(0)) | {"b1": jnp.arange(8.0)}
+    first, second, b1, edges = (np.asarray(net[k], float) for k in ("first", "second", "b1", "edges"))
+    a = edges + np.eye(len(edges)) if form == "self-loops" else edges
+    if form != "both signs":
+        first, second = np.abs(first), np.abs(second)
+    unit = 0.4 * opposition.DRIVERS
+    h = np.maximum(a @ np.ones((len(a), 1)) / unit @ first + (b1 if form == "bias" else 0), 0)
+    np.testing.assert_allclose(
+        opposition._hidden(activations.relu, net), np.maximum(a @ h / unit @ second, 0), atol=1e-9
+    )
