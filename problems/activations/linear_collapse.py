@@ -111,14 +111,14 @@ def _fit(f: Callable, depth: int, seeds: int) -> tuple[list[float], np.ndarray]:
 def _checks(measured: dict[str, dict]) -> dict[str, bool]:
     of = lambda names, columns: np.ravel(
         [measured[f"{name}, {depth} layers"][column] for name in names for depth in DEPTHS for column in columns]
-    )
+    ).tolist()
     line = measured["best straight line"]["fit"][0]
     fits = {depth: float(np.median(measured[f"tanh, {depth} layers"]["fit"])) for depth in DEPTHS}
     linear = of(["identity"], [*NETS, *(f"{net}, from one product" for net in NETS)])
     return {
-        "without activation every stack is one matrix to 1e-12": linear.max() < 1e-12,
-        "with tanh, relu or gelu no stack is an affine map to better than 1 %": of(NAMES[1:], NETS).min() > 0.01,
-        "without activation no depth fits better than the best line": of(["identity"], ["fit"]).min() > line - 1e-9,
+        "without activation every stack is one matrix to 1e-12": max(linear) < 1e-12,
+        "with tanh, relu or gelu no stack is an affine map to better than 1 %": min(of(NAMES[1:], NETS)) > 0.01,
+        "without activation no depth fits better than the best line": min(of(["identity"], ["fit"])) > line - 1e-9,
         "with tanh 10 layers fit ten times better than the best line": fits[10] < line / 10,
         "with tanh 1 and 100 layers fit better than the best line": max(fits.values()) < line,
     }
