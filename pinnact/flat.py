@@ -88,7 +88,8 @@ class Flat:
 
     def first(self, optimiser: AbstractOptimiser, p: Parameters, value: Array, gradient: Parameters) -> Any:
         """The state of an optimiser before its first step; without arrays in common, since a chunk takes its memory."""
-        return self.place.copied(jax.tree.map(jnp.copy, optimiser.init(p, value, gradient)))
+        made = jax.jit(lambda *given: jax.tree.map(jnp.copy, optimiser.init(*given)))  # whole: no p^2 in between
+        return self.place.copied(made(p, value, gradient))
 
     def refreshed(self, optimiser: AbstractOptimiser, state: Any, value: Array, gradient: Parameters) -> Any:
         """The state after points or weights have changed."""

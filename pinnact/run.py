@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pinnact import hosts
+from pinnact import hosts, memory
 from pinnact.checkpoints import Keeper, Saved, restore
 from pinnact.coefficients import CONSTANTS
 from pinnact.collocation import AbstractResampling, Points
@@ -100,6 +100,7 @@ class Run:
         self.good = self.flat.start
         budget = None if self.limits.steps else self.limits.budget
         plan = self.plan = stages(self.optimiser, self.good.size, self.precision, budget)
+        memory.check(self.system, model, self.batches, plan)
         lift_error = self.score.errors(self._values(jnp.zeros_like(self.good))) if self.system.ansatz.lift else {}
         self.state = None if saved is None else self._resume(saved)
         try:

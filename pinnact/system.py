@@ -159,7 +159,8 @@ class System:
     def _coefficients(self, model: Model) -> dict[str, PointFunction]:
         return self.problem.coefficient_functions() | dict(model.coefficients)
 
-    def _indices(self, group: Group) -> list[Index]:
+    def indices(self, group: Group) -> list[Index]:
+        """The derivatives that the equations of a group take of the unknowns, the value among them."""
         indices = {()}.union(*(group.plan.get(name, set()) for name in self.problem.fields))
         return sorted(indices, key=lambda i: (len(i), i))
 
@@ -179,7 +180,7 @@ class System:
     def _lift_table(self, name: str) -> Any:
         cache = self.__dict__.setdefault("_lift_tables", {})
         if name not in cache:
-            indices, lift = self._indices(self.groups[name]), self.ansatz.lift
+            indices, lift = self.indices(self.groups[name]), self.ansatz.lift
             assert lift is not None
             table = lambda q: self.engine(lift, q, indices)
             cache[name] = jax.jit(lambda points: jax.lax.map(table, points, batch_size=SLICE))
@@ -190,7 +191,7 @@ class System:
     def _fields(self, model: Model, group: Group, point: Array, lift: Mapping[Index, Array] | None) -> dict[str, Field]:
         problem = self.problem
         functions = self.functions(model)
-        table = self.engine(lambda q: self.ansatz.trial(model.outputs(q), q), point, self._indices(group))
+        table = self.engine(lambda q: self.ansatz.trial(model.outputs(q), q), point, self.indices(group))
         if lift is not None:
             table = {index: value + lift[index] for index, value in table.items()}
         fields = {}

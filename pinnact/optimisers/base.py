@@ -49,6 +49,10 @@ class AbstractOptimiser(eqx.Module):
     def step(self, objective: Objective, parameters: Parameters, state: Any) -> Step:
         """One step."""
 
+    def numbers(self, rows: int, parameters: int) -> float:
+        """How many floats the method holds at its peak, for memory to be checked before it is taken."""
+        return 10.0 * parameters
+
     def eased(self, times: int) -> "AbstractOptimiser":
         """The same method with steps that are `times` times more careful: taken after a loss that was not finite."""
         return self

@@ -49,6 +49,10 @@ class SelfScaledBroyden(AbstractOptimiser):
         one = jnp.ones((), gradient.dtype)
         return BroydenState(value, gradient, inverse, -scale * gradient, one, jnp.array(True))
 
+    def numbers(self, rows: int, parameters: int) -> float:
+        """The inverse Hessian, its update, and an eighth of it for products: `17/8 p^2`."""
+        return 2.125 * parameters**2
+
     def eased(self, times: int) -> "SelfScaledBroyden":
         """A tenth of the first step each time."""
         return replace(self, first_step=self.first_step * 0.1**times)

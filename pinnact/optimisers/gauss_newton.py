@@ -39,6 +39,10 @@ class LevenbergMarquardt(AbstractOptimiser):
         """Keep the damping, take the new loss."""
         return state._replace(value=value)
 
+    def numbers(self, rows: int, parameters: int) -> float:
+        """`J` twice and `J^T J`, or three of the latter and a quarter while it is factorised, whichever is more."""
+        return max(3.25 * parameters**2, parameters**2 + 2.0 * rows * parameters)
+
     def eased(self, times: int) -> "LevenbergMarquardt":
         """A thousand times the first damping each time."""
         return replace(self, damping=self.damping * 1e3**times)

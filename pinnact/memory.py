@@ -1,0 +1,66 @@
+"""What a run will need of memory, from formulas that were fitted to what XLA reports, checked before anything is made.
+
+For p parameters and r rows an optimiser holds `numbers(r, p)` floats at its peak. Beside that, loss and gradient hold
+`3 k s` floats a point, for k derivatives that the equations take (the value among them) and s units of the networks.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pinnact.optimisers import Stage
+from pinnact.system import Batches, System
+
+PASSES = 3  # floats that reverse mode keeps of each derivative of each unit
+BASE = 0.75e9  # bytes of Python, JAX and what it compiles
+MOST = 0.9  # the share of what is free that a run may plan with
+
+
+def bytes_needed(system: System, model: Any, batches: Batches, plan: Sequence[Stage]) -> float:
+    """Bytes at the peak of the hungriest stage, beside those of the process itself."""
+    leaves = [leaf for leaf in jax.tree.leaves(model) if isinstance(leaf, jax.Array)]
+    parameters = sum(leaf.size for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact))
+    units = sum(leaf.shape[0] for leaf in leaves if leaf.ndim == 2)
+    rows, jets = 0, 0
+    for name, batch in batches.items():
+        group, points = system.groups[name], len(batch.points)
+        rows += points * len(group.residuals)
+        jets += points * len(system.indices(group))
+    each = jnp.zeros(()).dtype.itemsize
+    peak = max(
+        stage.times * PASSES * jets * units + stage.optimiser.numbers(stage.times * rows, parameters) for stage in plan
+    )
+    return each * peak
+
+
+def bytes_free() -> float:
+    """Bytes that are free on JAX's default device; infinite where it can't be known."""
+    device = jax.config.jax_default_device or jax.devices()[0]
+    stats: Mapping[str, int] = (
+        (getattr(device, "memory_stats", lambda: None)() or {}) if device.platform != "cpu" else {}
+    )
+    if "bytes_limit" in stats:
+        return float(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            found = dict(line.split(":", 1) for line in file)
+        return 1024.0 * float(found["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):
+        return (
+            1.0 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else float("inf")
+        )
+
+
+def check(system: System, model: Any, batches: Batches, plan: Sequence[Stage]) -> None:
+    """ValueError where a run can't fit into what is free, with what to lower."""
+    needed, free = bytes_needed(system, model, batches, plan), MOST * bytes_free()
+    if needed > free:
+        points = sum(len(batch.points) for batch in batches.values())
+        names = "+".join(stage.optimiser.name for stage in plan)
+        raise ValueError(
+            f"{names} on {points} points needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free: take a "
+            "smaller network, fewer points (pn.Points) or optimiser='lbfgs'"
+        )

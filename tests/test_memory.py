@@ -1,0 +1,39 @@
+"""The formula for memory: what it says beforehand, what a process then takes, and that what can't fit is refused."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+from made_up import decay
+
+import pinnact as pn
+from pinnact import memory
+from pinnact.optimisers import LevenbergMarquardt, SelfScaledBroyden
+
+MEASURE = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "memory.py"))["measure"]
+
+
+def test_what_cannot_fit_is_refused_before_anything_is_made(monkeypatch):
+    monkeypatch.setattr(memory, "bytes_free", lambda: 1e6)
+    with pytest.raises(ValueError, match=r"ssbroyden on \d+ points needs about .* GB, 0.0 GB are free: take a smaller"):
+        pn.solve(decay(), pn.MLP(40, 3), steps=1)
+    monkeypatch.setattr(memory, "bytes_free", lambda: 1e12)
+    assert pn.solve(decay(), pn.MLP(4, 1), steps=1).summary["steps"] == 1
+
+
+def test_free_memory_is_that_of_this_machine():
+    assert 1e8 < memory.bytes_free() < 1e14
+
+
+def test_what_methods_hold():
+    assert SelfScaledBroyden().numbers(10, 1000) == 2.125e6
+    assert LevenbergMarquardt().numbers(10, 1000) == 3.25e6  # the factor; J is small
+    assert LevenbergMarquardt().numbers(10_000, 1000) == 21e6  # J twice
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [("ssbroyden", 20, 3, 2000), ("ssbroyden", 64, 3, 2000), ("lm", 64, 3, 2000),
+                                  ("lm", 20, 3, 60_000), ("adam", 20, 3, 200_000)])  # fmt: skip
+def test_a_process_takes_what_the_formula_says(case):
+    found = MEASURE(case)
+    assert 0.8 < found["peak"] / found["formula"] < 1.2
