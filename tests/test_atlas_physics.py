@@ -157,3 +157,18 @@ def test_the_rule_on_savings_can_fail():
     late = {key: [value / 2 for value in values] for key, values in early.items()}
     assert list(entries._checks({"relu": early, "tanh": late}).values()) == [False, True]
     assert list(entries._checks({"relu": early, "tanh": early}).values()) == [False, False]
+
+
+def test_the_exact_stress_is_the_traction_on_the_loaded_side():
+    """The problem prescribes sigma_yy = (lame + 2 shear) load sin(pi x) at the top, and u = v = 0 at the bottom."""
+    plate = entry("elastic_plate")
+    exact = plate._exact()
+    np.testing.assert_allclose(exact["sigma_yy"][-1], 2 * 4 * np.sin(np.pi * plate.SIDE), atol=1e-12)
+    assert np.all(exact["v"][0] == 0)
+
+
+def test_the_rule_on_the_plate_can_fail():
+    checks = entry("elastic_plate")._checks
+    good, bad = {"error of v": [0.01], "error of sigma_yy": [0.02]}, {"error of v": [0.9], "error of sigma_yy": [0.8]}
+    assert all(checks({"tanh": good, "gelu": good, "relu": bad}).values())
+    assert not any(checks({"tanh": good, "gelu": bad, "relu": good}).values())
