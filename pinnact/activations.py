@@ -227,8 +227,8 @@ def bspline(
     (3.0, (16,))
     """
     low, high = map(float, range)
-    if not isinstance(degree, int) or degree < 1 or not isinstance(knots, int) or knots < 2:
-        raise ValueError(f"bspline: degree={degree}, knots={knots} make no continuous spline; pass whole >= 1 and >= 2")
+    if not isinstance(degree, int) or not isinstance(knots, int) or not (0 < degree < 100 and 1 < knots < 10_000):
+        raise ValueError(f"bspline: degree={degree}, knots={knots} make no continuous spline; pass 1..99, 2..9999")
     if not -math.inf < low < high < math.inf:
         raise ValueError(f"bspline: range={range} is empty or not finite; pass (low, high) with low < high")
     f = _fix(_spline, degree=degree, low=low, step=(high - low) / (knots - 1), base=base)
@@ -268,9 +268,9 @@ def get(name: str) -> AbstractActivation:
     """
     try:
         found = _read(ast.parse(name.strip(), mode="eval").body)
-    except (SyntaxError, TypeError, ValueError) as error:
-        said = str(error) if name.isidentifier() else f"{name!r} names no activation: {error}"
-        raise ValueError(said) from error
+    except (SyntaxError, TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
+        said = str(error) if name.isidentifier() else f"{name[:99]!r} names no activation: {error}"
+        raise ValueError(" ".join(said.split())) from error
     if not isinstance(found, AbstractActivation):
         raise ValueError(f"{name!r} is a value and no activation; write a name such as 'tanh' or 'relu_power(3)'")
     return found

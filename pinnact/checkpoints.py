@@ -27,6 +27,7 @@ logger = logging.getLogger("pinnact")
 FORMAT, VERSION = "pinnact checkpoint", 1
 SUFFIX = ".ckpt"
 LONG = 60  # characters of what differs that are told
+PARTS: dict[str, type] = {"step": int, "run": dict, "versions": dict, "numbers": dict}  # of a header
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class Keeper:
         for path in files:
             try:
                 header, arrays = read_arrays(path, FORMAT, VERSION)
+                if not all(type(header.get(part)) is kind for part, kind in PARTS.items()):
+                    raise ValueError(f"{path}: no checkpoint of a run, its header lacks one of {', '.join(PARTS)}")
             except (ValueError, OSError) as error:
                 logger.warning("%s; the checkpoint before it is taken", error)
                 self.damaged.append(path)
@@ -116,15 +119,15 @@ class Keeper:
                     f"{path}: of another run, {key} was {was} and is {now}; give the same, or another folder"
                 )
         now = versions()
-        if now["pinnact"] != header["versions"]["pinnact"]:
+        if now["pinnact"] != (saved := header["versions"].get("pinnact")):
             raise ValueError(
-                f"{path}: written by pinnact {header['versions']['pinnact']}, this is {now['pinnact']}; "
+                f"{path}: written by pinnact {saved}, this is {now['pinnact']}; "
                 "go on with that one, or start anew in another folder"
             )
         changed = {name: saved for name, saved in header["versions"].items() if now.get(name) != saved}
         for name, saved in changed.items():
             logger.warning(
-                "%s: written with %s %s, this is %s: the last digits may differ", path, name, saved, now[name]
+                "%s: written with %s %s, this is %s: the last digits may differ", path, name, saved, now.get(name)
             )
 
     @property
@@ -199,7 +202,16 @@ def _words(value: Any) -> Any:
 
 def _differing(saved: Any, mine: Any) -> tuple[str, str]:
     """Both as text; of long texts, the words from where they differ."""
-    texts = [json.dumps(value).replace('"', "") for value in (saved, mine)]
-    same = next((i for i, (a, b) in enumerate(zip(*texts)) if a != b), min(map(len, texts)))
-    begin = 0 if max(map(len, texts)) <= LONG else 1 + max(texts[0].rfind(mark, 0, same) for mark in ",([{")
-    return texts[0][begin : begin + LONG].strip(), texts[1][begin : begin + LONG].strip()
+    one, other = (json.dumps(value).replace('"', "") for value in (saved, mine))
+    if max(len(one), len(other)) <= LONG:
+        return one, other
+    same = next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
+    begin = 1 + max(one.rfind(mark, 0, same) for mark in ",([{")
+    begin = begin if same - begin < LONG // 2 else 1 + max(one.rfind(" ", 0, same), same - LONG // 2)
+    return _first_words(one[begin:]), _first_words(other[begin:])
+
+
+def _first_words(text: str) -> str:
+    """The first words of a text, with dots for the others; part of the first where it is very long."""
+    text = text.strip()
+    return text if len(text) <= LONG else f"{text[:LONG].rsplit(' ', 1)[0]} ..."

@@ -20,6 +20,7 @@ from pinnact.checkpoints import Checkpoints
 from pinnact.compare_command import compare
 from pinnact.console import CHECKPOINTS, Every, Resume, ended_early, number, pairs, run_folder, say
 from pinnact.doctor import examine
+from pinnact.files import shown
 from pinnact.problem import Problem
 from pinnact.smoothness import SmoothnessError
 from pinnact.training import solve as solve_problem
@@ -200,10 +201,10 @@ def _row(where: str, header: list[str], row: list[str]) -> list[float]:
         raise ValueError(f"{where}: {len(row)} cells, the header names {len(set(header))} different columns")
     numbers = [number(cell.strip()) for cell in row]
     for cell, value in zip(row, numbers):
-        if isinstance(value, bool | str) or not np.isfinite(value):
+        if isinstance(value, bool | str) or not abs(value) <= sys.float_info.max:
             hint = "; separate columns by commas" if ";" in cell or "\t" in cell else ""
-            raise ValueError(f"{where}: {cell.strip()!r} is no finite number{hint}")
-    return numbers
+            raise ValueError(f"{where}: {shown(cell.strip())} is no finite number{hint}")
+    return [float(value) for value in numbers]
 
 
 def _device(name: str | None) -> Any:

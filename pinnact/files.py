@@ -9,6 +9,7 @@ import json
 import math
 import os
 import uuid
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ import numpy as np
 
 DIGEST = hashlib.sha256().digest_size
 LOCK = ".lock"
+DEFLATED = 1032  # times smaller than before is the most that deflate can make anything
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 @contextmanager
@@ -107,7 +110,7 @@ def read_arrays(path: Path, format: str, version: int) -> tuple[dict[str, Any], 
     first, newline, payload = data.partition(b"\n")
     try:
         header = json.loads(first)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cut off or no {format}, its first line is no header in JSON") from error
     if not isinstance(header, dict) or header.get("format") != format:
         raise ValueError(f"{path}: no {format}, its header does not say so")
@@ -116,6 +119,54 @@ def read_arrays(path: Path, format: str, version: int) -> tuple[dict[str, Any], 
     if not newline or hashlib.sha256(data[:-DIGEST]).digest() != data[-DIGEST:]:
         raise ValueError(f"{path}: damaged, its checksum does not fit; copy or save it again")
     stream, arrays = io.BytesIO(payload[:-DIGEST]), []
-    while stream.tell() < len(payload) - DIGEST:
-        arrays.append(np.lib.format.read_array(stream, allow_pickle=False))
+    try:
+        while stream.tell() < len(payload) - DIGEST:
+            arrays.append(_array(stream, len(payload) - DIGEST))
+    except Exception as error:  # NumPy raises what it likes for bytes that are no array
+        raise ValueError(f"{path}: damaged, what follows its header is no array; copy or save it again") from error
     return header, arrays
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz file by name; ValueError says in a few words why it is none. No pickle.
+
+    No memory is taken for sizes that are only claimed: what is read is never more than the file can hold.
+    """
+    arrays = {}
+    try:
+        with zipfile.ZipFile(path) as file:
+            parts = [part for part in file.infolist() if part.filename.endswith(".npy")]
+            if sum(part.compress_size for part in parts) > path.stat().st_size:
+                raise ValueError("its parts are larger than itself")
+            for part in parts:
+                if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError(f"{part.filename} is compressed in another way than NumPy's")
+                if part.file_size > DEFLATED * part.compress_size:
+                    raise ValueError(f"{part.filename} says that it is larger than it can be")
+                with file.open(part) as opened:
+                    arrays[part.filename.removesuffix(".npy")] = _array(opened, part.file_size)
+                    opened.read()  # to the end, where the checksum is looked at
+    except Exception as error:  # so do zipfile and zlib
+        raise ValueError(one_line(error)) from error
+    return arrays
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in its first line; its kind where it says nothing."""
+    return next((line.strip()[:300] for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def shown(value: object, most: int = 60) -> str:
+    """A value as a message shows it: its beginning where it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _array(file: Any, end: int) -> np.ndarray:
+    """The array that `npy` has here, in a file of `end` bytes; ValueError for one that would be larger."""
+    begin = file.tell()
+    shape, _, dtype = HEADERS[np.lib.format.read_magic(file)](file)
+    if math.prod(shape) * max(dtype.itemsize, 1) > end - file.tell():
+        raise ValueError(f"an array says that its shape is {shape}, more than there is")
+    file.seek(begin)
+    return np.lib.format.read_array(file, allow_pickle=False)

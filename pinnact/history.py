@@ -1,7 +1,7 @@
 """The history of a run: a row a logged step."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,21 +57,44 @@ class History:
 
     def write(self, path: Path) -> None:
         """Write `history.csv`."""
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             for row in self.rows:
                 writer.writerow({k: "" if v is None else (v if k == "step" else f"{v:.9g}") for k, v in row.items()})
 
     @staticmethod
-    def read(path: Path) -> "History":
-        """Read what `write` wrote."""
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            columns = tuple(reader.fieldnames or ())
-            end = columns.index("error")
-            history = History(columns[3:end], columns[end + 1 :])
-            for row in reader:
-                numbers = {k: (float(v) if v else None) for k, v in row.items()}
-                history.rows.append(numbers | {"step": int(numbers["step"] or 0)})
+    def of(names: Sequence[str], inferred: Sequence[str], rows: Sequence[Mapping[str, float | None]]) -> "History":
+        """A history with these rows; ValueError where they don't have its columns, or hold anything but numbers."""
+        history = History(tuple(names), tuple(inferred))
+        for number, row in enumerate(rows, 1):
+            known = isinstance(row, Mapping) and set(row) == set(history.columns)
+            if not known or not all(map(_is_number, row.values())) or type(row["step"]) is not int:
+                raise ValueError(f"row {number} of its history is no row of {', '.join(map(str, history.columns))}")
+            history.rows.append(dict(row))
         return history
+
+    @staticmethod
+    def read(path: Path) -> "History":
+        """Read what `write` wrote; ValueError, in one line, for a file that is no history."""
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                columns, *lines = [line for line in csv.reader(file) if line] or [[]]
+            if columns[:3] != ["step", "seconds", "loss"] or "error" not in columns[3:]:
+                raise ValueError("its first line names no step, seconds, loss and error")
+            end = columns.index("error", 3)
+            rows = [dict(zip(columns, map(_number, columns, line), strict=True)) for line in lines]
+            return History.of(columns[3:end], columns[end + 1 :], rows)
+        except (ValueError, csv.Error) as error:
+            reason = "it is no text" if isinstance(error, UnicodeDecodeError) else error
+            raise ValueError(
+                f"{path}: damaged or no history of a run ({reason}); run again, or leave it out"
+            ) from error
+
+
+def _number(column: str, text: str) -> float | None:
+    return None if not text else int(text) if column == "step" else float(text)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or type(value) is float or (type(value) is int and abs(value) < 2**63)

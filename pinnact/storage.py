@@ -31,6 +31,10 @@ from pinnact.system import System
 FORMAT, VERSION = "pinnact solution", 1
 KNOWN = {recipe.__name__: recipe for recipe in (MLP, PirateNet, Fourier)}
 CHECK_POINTS = 4
+PARTS: dict[str, type] = {
+    "hard": bool, "built_in": list, "network": dict, "arrays": list, "along": int, "frequencies": list, "check": dict,
+    "summary": dict, "history": dict, "inferred": list,
+}  # fmt: skip
 
 
 # -- networks as text ----------------------------------------------------------------------------------------------
@@ -201,6 +205,7 @@ def _with_frequencies(model: Model, frequencies: list[Any]) -> Model:
 def load(path: Path, problem: Problem, network: Networks | None = None) -> Stored:
     """What `save` wrote, put together with its problem; ValueError where the two don't belong together."""
     header, arrays = read_arrays(path, FORMAT, VERSION)
+    history = _checked(path, header, arrays)
     for key, mine in problem_data(problem).items():
         if key == "problem" and UNNAMED in (mine, header[key]):
             continue
@@ -210,7 +215,9 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
             raise ValueError(f"{path}: give the problem that was solved, {said}")
         if plain_data(mine) != header[key]:
             raise ValueError(f"{path}: saved with {key} {_text(header[key])}, the given problem has {_text(mine)}")
-    network = network_of(header["network"]) if network is None else network
+    if network is None:
+        _fits(path, header, arrays, problem)
+        network = network_of(header["network"])
     if network is None:
         raise ValueError(f"{path}: its network is your own ({_text(header['network'])}); load it with network=...")
     with precision("float64"):
@@ -229,7 +236,8 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
                 )
         if len(_arrays(model)) != len(header["arrays"]):
             raise ValueError(f"{path}: holds {len(header['arrays'])} arrays, the network needs {len(_arrays(model))}")
-        if len(_embeddings(model)) != len(header["frequencies"]):
+        drawn = [np.shape(embedding.frequencies or ()) for embedding in _embeddings(model)]
+        if drawn != [np.shape(rows or ()) for rows in header["frequencies"]]:
             raise ValueError(f"{path}: saved with another kind of network; give the same one")
         one = len(header["arrays"])
         models = [_with_arrays(model, arrays[i * one : (i + 1) * one]) for i in range(1 + header["along"])]
@@ -239,11 +247,58 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
             system = system and system.carried(each)
     if system is None:
         raise ValueError(f"{path}: its lift can't be made again; the problem's data differ")
-    history = History(tuple(header["history"]["names"]), tuple(header["history"]["inferred"]))
-    history.rows = header["history"]["rows"]
-    values = {name: _numbers(header["check"][name], u.kind == "complex") for name, u in problem.fields.items()}
+    try:
+        values = {name: _numbers(header["check"][name], u.kind == "complex") for name, u in problem.fields.items()}
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        raise ValueError(f"{path}: damaged or made by hand: it holds no values to check; save it again") from error
     check = check_points(problem), values
     return Stored(system, model, history, header["summary"], network, check)
+
+
+def _checked(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray]) -> History:
+    """The history in a header that `save` can have written; ValueError for any other, whatever its checksum says."""
+    wrong = [key for key, kind in PARTS.items() if type(header.get(key)) is not kind]
+    wrong += [key for key in ("problem", "coordinates", "periodic", "unknowns", "coefficients") if key not in header]
+    wrong += ["precision"] if header.get("precision") not in ("float64", "float32") else []
+    try:
+        listed = [(tuple(one["shape"]), one["dtype"]) for one in header["arrays"]]
+        held = [(array.shape, str(array.dtype)) for array in arrays]
+        copies = 1 + header["along"]
+        if not wrong and (len(held) != copies * len(listed) or held != copies * listed):
+            raise ValueError("its arrays are not those that its header lists")
+        if not wrong and not all(f is None or np.array(f, float).ndim == 2 for f in header["frequencies"]):
+            wrong = ["frequencies"]
+        if wrong:
+            raise ValueError(f"its header has no {' and no '.join(wrong)} of a solution")
+        history = header["history"]
+        return History.of(history["names"], history["inferred"], history["rows"])
+    except (ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise ValueError(f"{path}: damaged or made by hand: {error}; save it again") from error
+
+
+def _fits(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray], problem: Problem) -> None:
+    """Refuse a network that the header describes and the file has no numbers for, before anything of it is made."""
+    numbers = sum(array.size for array in arrays)
+    drawn = max((np.size(rows) for rows in header["frequencies"] if rows), default=0)
+    try:
+        for recipe in _recipes(header["network"]):
+            periodic = set(problem.domain.periodic)
+            plain = sum(2 * recipe["harmonics"] if name in periodic else 1 for name in problem.domain.bounds)
+            features = 2 * recipe["fourier"]["count"] if recipe["fourier"] else plain
+            square = recipe["depth"] - (recipe["recipe"] == "MLP")  # layers between two hidden ones, at least
+            needed = recipe["width"] * (features + square * recipe["width"])
+            if needed > numbers or (recipe["fourier"] and features * plain > 2 * drawn):
+                raise ValueError(f"it holds {numbers} numbers, fewer than its network needs")
+        network_of(header["network"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: damaged or made by hand: {error}; save it again, or give network=...") from error
+
+
+def _recipes(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The recipes of networks that a header describes."""
+    if "by_unknown" in data:
+        return [recipe for part in data["by_unknown"].values() for recipe in _recipes(part)]
+    return [] if "custom" in data else [data]
 
 
 def _numbers(data: Any, is_complex: bool) -> np.ndarray:
@@ -258,6 +313,8 @@ def _text(value: Any) -> str:
 def verify(path: Path, saved: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) -> None:
     """Raise ValueError unless the loaded solution has the recorded values: else the problem or network is another."""
     for name, value in saved.items():
+        if np.shape(value) != np.shape(now[name]):
+            raise ValueError(f"{path}: damaged or made by hand: it holds no values of {name}; save it again")
         scale = 1 + np.max(np.abs(value), initial=0.0, where=np.isfinite(value))
         if not np.allclose(now[name], value, rtol=0.0, atol=1e-9 * scale, equal_nan=True):
             raise ValueError(

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnact.potentials import AbstractPotential, Geometry
+from pinnact.potentials import AbstractPotential, Configurations, Geometry
 
 
 class Springs(AbstractPotential):
@@ -130,6 +130,15 @@ ETHANOL = Geometry(
         ]
     ),
 )
+
+
+def hydrogen(count):
+    """Frames of H2 on a spring."""
+    apart = 0.7 + 0.02 * np.arange(count)
+    positions, forces = np.zeros((count, 2, 3)), np.zeros((count, 2, 3))
+    positions[:, 1, 2] = apart
+    forces[:, 1, 2] = -30 * (apart - 0.74)
+    return Configurations([1, 1], positions, 15 * (apart - 0.74) ** 2, forces - forces[:, ::-1])
 
 
 def same(one, other, tolerance=1e-12):

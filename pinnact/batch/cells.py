@@ -28,11 +28,14 @@ from typing import Any
 
 from pinnact import activations, library, networks
 from pinnact.checkpoints import Checkpoints
+from pinnact.files import one_line, shown
+from pinnact.limits import Limits
 from pinnact.model import Networks
 from pinnact.problem import Problem
 from pinnact.solution import Solution
 from pinnact.training import solve, solve_seeds
 
+MOST = 100_000  # cells of a table
 KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
 
 
@@ -65,7 +68,7 @@ class Cell:
         known = json.dumps([asdict(self), text, version], sort_keys=True)
         words = [Path(self.problem).stem, self.activation, self.optimiser, f"seed{self.seed}"]
         name = "-".join("".join(c for c in word if c.isalnum() or c in "._+") for word in words)
-        return f"{name}-{hashlib.sha256(known.encode()).hexdigest()[:10]}"
+        return f"{name[:100]}-{hashlib.sha256(known.encode()).hexdigest()[:10]}"
 
     @property
     def alike(self) -> str:
@@ -98,8 +101,8 @@ def read(path: Path) -> list[Cell]:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {getattr(error, 'strerror', None) or 'it is no text'}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is no TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # also of numbers with too many digits
+        raise ValueError(f"{path} is no TOML: {one_line(error)}") from error
     runs = found.pop("runs", None)
     if not isinstance(runs, list) or not runs or not all(isinstance(table, dict) for table in runs):
         raise ValueError(f"{path}: it has no table [[runs]]; give at least one, with a problem")
@@ -116,17 +119,26 @@ def expand(grid: Mapping[str, Any]) -> list[Cell]:
     """All cells of a grid: each key of a cell with a value or a list of them, `set` likewise argument by argument."""
     for name in grid:
         if name not in NAMES:
-            raise ValueError(f"{name!r} is no key of a run; there are {', '.join(NAMES)}")
+            raise ValueError(f"{shown(name)} is no key of a run; there are {', '.join(NAMES)}")
     if "problem" not in grid:
         raise ValueError("it names no problem")
     arguments = grid.get("set", {})
     if not isinstance(arguments, Mapping):
-        raise ValueError(f"set = {arguments!r}: write a table of arguments, set = {{dimension = 3}}")
+        raise ValueError(f"set = {shown(arguments)}: write a table of arguments, set = {{dimension = 3}}")
     axes = [(name, _values(name, value)) for name, value in grid.items() if name != "set"]
     inner = [(name, value if isinstance(value, list) else [value]) for name, value in arguments.items()]
     for name, values in (*axes, *inner):
         if not values:
             raise ValueError(f"{name} = []: give at least one value")
+    for name, values in axes:
+        for value in values if name in ("budget", "steps") else ():
+            Limits(**{"budget": 60.0, name: value})
+    for name, values in inner:
+        for one in values:
+            if not isinstance(one, str | int | float):
+                raise ValueError(f"set.{name} = {shown(one)}: give numbers, texts, true or false")
+    if (count := math.prod(len(values) for _, values in (*axes, *inner))) > MOST:
+        raise ValueError(f"its lists make {count} cells, more than {MOST}: give shorter ones, in several files")
     cells = []
     for outer in itertools.product(*(values for _, values in axes)):
         for given in itertools.product(*(values for _, values in inner)):
@@ -143,5 +155,5 @@ def _values(name: str, value: Any) -> list[Any]:
     for one in values:
         right = isinstance(one, KINDS[kind]) and (kind == "bool" or not isinstance(one, bool))
         if not right or (isinstance(one, float) and not math.isfinite(one)):
-            raise ValueError(f"{name} = {one!r}: it must be of type {kind}")
+            raise ValueError(f"{name} = {shown(one)}: it must be of type {kind}")
     return values

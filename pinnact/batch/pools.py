@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pinnact.batch.cells import Cell
-from pinnact.batch.work import ROW, Row, failure, keep
+from pinnact.batch.work import Row, failure, keep, written
 from pinnact.interrupts import Interrupts
 
 TRIES = 3  # how often a job is begun whose process is killed
@@ -41,13 +41,12 @@ class Job:
         """The rows that its cells have written; for those that have none a failure, written now, with the reason."""
         found = []
         for cell, folder in zip(self.cells, self.folders, strict=True):
-            try:
-                found.append(json.loads((folder / ROW).read_text(encoding="utf-8")))
-            except (OSError, ValueError):
+            row = written(folder)
+            if row is None:
                 row = failure(cell, reason) | {"folder": folder.name}
                 folder.mkdir(parents=True, exist_ok=True)
                 keep(row, folder)
-                found.append(row)
+            found.append(row)
         return found
 
 

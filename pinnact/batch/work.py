@@ -20,7 +20,7 @@ from typing import Any
 
 import matplotlib
 
-from pinnact.batch.cells import Cell, solve_all
+from pinnact.batch.cells import NAMES, Cell, solve_all
 from pinnact.checkpoints import Checkpoints
 from pinnact.console import CHECKPOINTS, EXIT_TERMINATED
 from pinnact.files import atomic, held, plain_data
@@ -29,6 +29,7 @@ from pinnact.solution import Solution
 
 ROW = "row.json"
 EARLY = ("interrupted", "terminated")
+NUMBERS = ("error", "loss", "seconds", "steps_taken", "parameters", "wall_seconds")  # of a row, where it has them
 Row = dict[str, Any]
 
 
@@ -36,13 +37,35 @@ class StoppedEarlyError(Exception):
     """A cell that a signal ended before it was finished."""
 
 
-def finished(folder: Path) -> Row | None:
-    """The row of a cell that was finished in this folder; None where there is none, or none that can be read."""
+def written(folder: Path) -> Row | None:
+    """The row that a cell has left in this folder; None where there is none, or none of a cell."""
     try:
         row = json.loads((folder / ROW).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and row.get("status") == "done" else None
+    return row if isinstance(row, dict) and _is_row(row) else None
+
+
+def finished(folder: Path) -> Row | None:
+    """The row of a cell that was finished in this folder; None where there is none, or none that can be read."""
+    row = written(folder)
+    return row if row is not None and row["status"] == "done" else None
+
+
+def _is_row(row: Row) -> bool:
+    """Whether a row is one that `attempt` can have written: its cell, and numbers where tables want them."""
+    done = row.get("status") == "done"
+    needed = {"seconds", "steps_taken", "parameters"} if done else {"reason"}
+    numbers = [value for name in NUMBERS if (value := row.get(name)) is not None]
+    return (
+        row.get("status") in ("done", "failed")
+        and row.keys() >= {*NAMES, "folder", *needed}
+        and all(type(row[name]) is str for name in ("problem", "activation", "network", "optimiser", "folder"))
+        and all(row[name] is not None for name in needed)
+        and type(row["set"]) is dict
+        and type(row.get("warnings", [])) is list
+        and all(type(value) is float or (type(value) is int and abs(value) < 2**63) for value in numbers)
+    )
 
 
 def attempt(cells: Sequence[Cell], folders: Sequence[Path], every: float) -> list[Row]:
@@ -58,7 +81,7 @@ def attempt(cells: Sequence[Cell], folders: Sequence[Path], every: float) -> lis
         left = [(cell, folder) for cell, folder, row in zip(cells, folders, known, strict=True) if row is None]
         if left:
             _attempt(*zip(*left, strict=True), every)
-        return [json.loads((folder / ROW).read_text(encoding="utf-8")) for folder in folders]
+        return [row for folder in folders if (row := written(folder)) is not None]
 
 
 def _attempt(cells: Sequence[Cell], folders: Sequence[Path], every: float) -> None:

@@ -14,6 +14,7 @@ from pinnact.domains import simplices
 from pinnact.domains.charts import Chart
 from pinnact.domains.csg import Solid
 from pinnact.domains.regions import Piece
+from pinnact.files import one_line
 
 _FACETS = {2: "line", 3: "triangle"}
 _CELLS = {2: "triangle", 3: "tetra"}
@@ -47,6 +48,8 @@ class Mesh(Solid):
         places, cells = np.array(vertices, float), np.array(cells, int)
         if places.ndim != 2 or places.shape[1] not in _CELLS or cells.shape[1:] != (places.shape[1] + 1,):
             raise ValueError(f"vertices {places.shape} and cells {cells.shape} don't fit: give (v, d) and (m, d + 1)")
+        if not np.all(np.isfinite(places)):
+            raise ValueError("a vertex is not finite: correct the coordinates of the mesh")
         if len(cells) == 0 or cells.min() < 0 or cells.max() >= len(places):
             raise ValueError(f"the cells must name vertices from 0 to {len(places) - 1}: correct them")
         names = coordinates or ("x", "y", "z")[: places.shape[1]]
@@ -144,15 +147,26 @@ def read_mesh(path: str | PathLike[str], coordinates: tuple[str, ...] | None = N
         raise ValueError(f"there is no mesh file {str(path)!r}: correct the path")
     try:
         mesh = meshio.read(path)
-    except (meshio.ReadError, SystemExit, ValueError, KeyError, IndexError) as error:  # meshio may call sys.exit
-        raise ValueError(f"meshio can't read {str(path)!r} ({error}): save it as Gmsh 4.1 or VTK") from error
+    except (Exception, SystemExit) as error:  # each of its readers raises what it likes, and some call sys.exit
+        raise ValueError(f"meshio can't read {str(path)!r} ({one_line(error)}): save it as Gmsh 4.1 or VTK") from error
+    try:
+        return _domain(mesh, coordinates)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise ValueError(f"the mesh in {str(path)!r} can't be used: {one_line(error)}") from error
+
+
+def _domain(mesh: Any, coordinates: tuple[str, ...] | None) -> Mesh:
+    """The domain of a mesh of meshio."""
     dimension = 3 if "tetra" in mesh.cells_dict else 2
     vertices = np.asarray(mesh.points, float)
-    if _CELLS[dimension] not in mesh.cells_dict or vertices.shape[1] < dimension:
-        raise ValueError(f"{str(path)!r} has no triangles and no tetrahedra, only {', '.join(mesh.cells_dict)}")
+    if _CELLS[dimension] not in mesh.cells_dict or vertices.ndim != 2 or vertices.shape[1] < dimension:
+        found = ", ".join(mesh.cells_dict) or "nothing"
+        raise ValueError(f"it has no triangles and no tetrahedra, only {found}: mesh the inside too")
     cells = mesh.cells_dict[_CELLS[dimension]]
-    if dimension == 2 and np.ptp(vertices[np.unique(cells), 2:], axis=0).any():
-        raise ValueError(f"the triangles of {str(path)!r} are not in one plane z = constant: flatten the mesh")
+    if cells.dtype.kind not in "iu" or cells.min(initial=0) < 0 or cells.max(initial=-1) >= len(vertices):
+        raise ValueError(f"its cells name vertices beyond the {len(vertices)} that it has: save it again")
+    if dimension == 2 and len(cells) and np.ptp(vertices[np.unique(cells), 2:], axis=0).any():
+        raise ValueError("its triangles are not in one plane z = constant: flatten it")
     return Mesh(vertices[:, :dimension], cells, coordinates, _groups(mesh, _FACETS[dimension]))
 
 

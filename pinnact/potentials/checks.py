@@ -12,6 +12,7 @@ from pinnact.potentials import units
 from pinnact.potentials.configurations import SYMBOLS, Configurations, symbols
 from pinnact.potentials.symmetries import bond_graph, bonded_share
 
+LARGEST = 1e30  # of any number: nothing has such a size, and its square is still finite
 CLOSEST = 0.2  # angstrom; the shortest bond, H2, is 0.74
 FEWEST = 20  # pairs of frames: a regression through fewer is an anecdote
 TRUSTED, SIGN = 0.8, 0.6  # the correlation from which on a slope is believed, and its sign alone
@@ -103,8 +104,8 @@ def _elements(c: Configurations) -> None:
 def _finite(c: Configurations) -> None:
     for name in ("positions", "energies", "forces", "cells", "stresses"):
         values = getattr(c, name)
-        if values is not None and not np.all(np.isfinite(values)):
-            frame = int(np.argwhere(~np.isfinite(values))[0][0])
+        if values is not None and not np.all(np.abs(values) < LARGEST):
+            frame = int(np.argwhere(~(np.abs(values) < LARGEST))[0][0])
             raise ValueError(f"{name} of frame {frame} are not finite; leave that frame out, or calculate it again")
     if c.cells is not None and not np.all(np.linalg.det(c.cells)):
         frame = int(np.flatnonzero(np.linalg.det(c.cells) == 0)[0])

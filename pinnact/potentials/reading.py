@@ -1,7 +1,6 @@
 """Reading configurations from files of all kinds, and writing them as npz. Inside: eV, angstrom, eV/angstrom."""
 
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pinnact.files import read_npz
 from pinnact.potentials.ase_files import first_geometry, read_frames
 from pinnact.potentials.checks import check
 from pinnact.potentials.configurations import Configurations, Geometry
@@ -50,7 +50,8 @@ def read(path: str | Path, *, units: str | None = None, isolated: Mapping[int, f
     try:
         data, words, stated = _from_npz(path) if path.suffix == ".npz" else (read_frames(path), "eV", False)
         in_file = Units.of(words)
-        data = _converted(data, said or in_file)
+        with np.errstate(over="ignore"):  # `check` tells of it
+            data = _converted(data, said or in_file)
         if isolated is not None:
             data = replace(data, isolated=dict(isolated))
         doubts = check(data)
@@ -88,15 +89,17 @@ def read_geometry(path: str | Path) -> Geometry:
         return read(path).geometry(0)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; give an xyz or another file with a geometry")
-    return first_geometry(path)
+    try:
+        return first_geometry(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _from_npz(path: Path) -> tuple[Configurations, str, bool]:
     """Its frames as they stand there, their units in words, and whether the file itself says so."""
     try:
-        with path.open("rb") as opened, np.load(opened) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path)
+    except (ValueError, OSError) as error:
         raise ValueError(f"can't be read as npz ({error}); write plain arrays by numpy.savez") from error
     found = {name: arrays[key] for name, keys in KEYS.items() for key in keys if key in arrays}
     for name in ("numbers", "positions", "energies", "forces"):
@@ -112,10 +115,8 @@ def _from_npz(path: Path) -> tuple[Configurations, str, bool]:
             "give (atoms,) or (frames, atoms), and (frames, atoms, 3)"
         )
     order = found.get("order", np.zeros(0))
-    if {"isolated_z", "isolated_E"} <= set(arrays):
-        alone = dict(zip(arrays["isolated_z"].tolist(), arrays["isolated_E"].tolist()))
-    else:
-        alone = None
+    if not np.all((numbers == np.round(numbers)) & (numbers > -1000) & (numbers < 1000)):
+        raise ValueError("an atomic number is not whole; give 1 (H) to 86 (Rn)")
     data = Configurations(
         numbers,
         positions,
@@ -123,13 +124,25 @@ def _from_npz(path: Path) -> tuple[Configurations, str, bool]:
         found["forces"],
         cells=_for_each_frame(found.get("cells"), len(positions)),
         stresses=found.get("stresses"),
-        isolated=alone,
+        isolated=_isolated(arrays),
         name=path.stem,
-        order=order.astype(int) if order.shape == (len(positions),) else np.zeros(0, int),
+        order=order.astype(int) if order.shape == (len(positions),) and order.dtype.kind in "iu" else np.zeros(0, int),
     )
     energy, length = _word(arrays.get("e_unit")), _word(arrays.get("r_unit"))
     usual = "kcal/mol" if set(arrays) >= RMD17 or SGDML & set(arrays) else "eV"
     return data, f"{energy or usual}, {length or 'angstrom'}", bool(energy or length)
+
+
+def _isolated(arrays: Mapping[str, np.ndarray]) -> dict[int, float] | None:
+    """Energies of isolated atoms by atomic number, where a file has them."""
+    if not {"isolated_z", "isolated_E"} <= set(arrays):
+        return None
+    numbers, energies = arrays["isolated_z"], arrays["isolated_E"]
+    if numbers.dtype.kind not in "iu" or energies.dtype.kind not in "iuf" or not np.all(np.isfinite(energies)):
+        raise ValueError("isolated_z and isolated_E are no atomic numbers and energies; give both as numbers")
+    if numbers.ndim != 1 or numbers.shape != energies.shape:
+        raise ValueError(f"isolated_z of shape {numbers.shape}, isolated_E of shape {energies.shape}; give one each")
+    return dict(zip(numbers.tolist(), energies.tolist()))
 
 
 def _word(value: np.ndarray | None) -> str:

@@ -5,12 +5,9 @@ name. Only classes and functions of this package are ever made from a file.
 """
 
 import dataclasses
-import importlib
-import io
 import json
 import math
 import sys
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +19,9 @@ import numpy as np
 
 from pinnact import activations
 from pinnact.activations import AbstractActivation
-from pinnact.files import atomic, plain_data
+from pinnact.files import atomic, one_line, plain_data, read_npz
 from pinnact.history import History
+from pinnact.potentials.configurations import SYMBOLS
 from pinnact.potentials.potential import AbstractPotential
 from pinnact.precision import precision
 
@@ -63,25 +61,26 @@ def load(folder: Path) -> Saved:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no surface.npz; give the folder that `potential fit --out` wrote")
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_npz(path)
         header = json.loads(arrays.pop("header").tobytes())
         if header.get("format") != FORMAT or header.get("version") != VERSION:
             raise ValueError("it is no surface of this version")
-        history = History(tuple(header["history"]["names"]))
-        history.rows = header["history"]["rows"]
+        history = History.of(header["history"]["names"], (), header["history"]["rows"])
+        molecule, elements, summary = header["molecule"], header["elements"], header["summary"]
+        known = (molecule is None or _are_elements(molecule)) and _are_elements(elements)
+        if not known or type(summary) is not dict:
+            raise ValueError("its molecule, elements or summary are none")
         with precision("float64"):
             potential = _value(header["potential"], arrays)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{path} is damaged or no surface ({str(error).splitlines()[0]}); fit it again") from error
-    molecule = header["molecule"]
-    return (
-        potential,
-        None if molecule is None else tuple(molecule),
-        tuple(header["elements"]),
-        header["summary"],
-        history,
-    )
+        if not isinstance(potential, AbstractPotential):
+            raise ValueError("it holds no potential")
+    except Exception as error:  # a header that was changed can go wrong anywhere
+        raise ValueError(f"{path} is damaged or no surface ({one_line(error)}); fit it again") from error
+    return potential, None if molecule is None else tuple(molecule), tuple(elements), summary, history
+
+
+def _are_elements(numbers: Any) -> bool:
+    return type(numbers) is list and all(type(z) is int and 0 < z < len(SYMBOLS) for z in numbers)
 
 
 def _text(value: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -125,7 +124,7 @@ def _is_constant(value: Any) -> bool:
 
 def _name(value: Any) -> str:
     module, name = getattr(value, "__module__", None) or "", getattr(value, "__qualname__", "")
-    if not module.startswith(PACKAGE) or getattr(importlib.import_module(module), name, None) is not value:
+    if not module.startswith(PACKAGE) or getattr(sys.modules[module], name, None) is not value:
         raise ValueError(f"{value!r} is no part of the library, so a file can't hold it; use one of the library's own")
     return f"{module}:{name}"
 
@@ -149,6 +148,9 @@ def _value(data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
             return _named(name)
         case {"class": name, "fields": fields}:
             made = _named(name)
+            known = getattr(made, "_fields", None) or getattr(made, "__dataclass_fields__", ())
+            if not isinstance(made, type) or set(known) != set(fields):
+                raise ValueError(f"it gives {name} fields that are not its own")
             values = {key: _value(entry, arrays) for key, entry in fields.items()}
             if issubclass(made, tuple):
                 return made(**values)
@@ -160,7 +162,9 @@ def _value(data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 def _named(text: str) -> Any:
+    """The class, function or constant that `_text` names so; nothing is imported for a file."""
     module, _, name = text.partition(":")
-    if not module.startswith(PACKAGE):
-        raise ValueError(f"it names {text}, which is not the library's")
-    return getattr(importlib.import_module(module), name)
+    found = getattr(sys.modules.get(module), name, None) if module.startswith(PACKAGE) else None
+    if found is None or text != (f"{type(found).__module__}:{found.name}" if _is_constant(found) else _name(found)):
+        raise ValueError(f"it names {text[:80]}, which is not the library's")
+    return found
