@@ -43,11 +43,14 @@ def compare(
 
     Networks that are too rough for an equation are trained all the same, and the table says so.
     """
+    if workers < 0:
+        raise ValueError(f"--workers {workers}: give the runs at a time, or 0 for as many as cores")
     cells = _cells(problems, activations, networks, optimisers, widths, depths, seeds, budget, steps, set_)
     folder = run_folder("compare", out, resume, CELLS)
     pool: AbstractPool = batch.Processes(workers, folder / "compiled")
     if cluster is not None:
         pool = batch.Cluster(None if cluster == "local" else cluster, workers, memory)
+        pool.check()
     together = jax.default_backend() != "cpu" if together is None else together
     results = batch.run(cells, folder, pool, None if quiet else batch.View(), checkpoint_every, together)
     if not quiet:

@@ -17,7 +17,17 @@ CHECKPOINTS = "checkpoints"
 EXIT_TERMINATED = 143
 SIGNALS = {word: int(number) for number, word in WORDS.items()}
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out; the same command otherwise.")]
-Every = Annotated[float, typer.Option(help="Seconds between two checkpoints; inf: only one at the end.")]
+
+
+def _every(seconds: float) -> float:
+    if not seconds >= 0:
+        raise typer.BadParameter(f"{seconds:g} seconds between two checkpoints; give 0 or more, or inf")
+    return seconds
+
+
+Every = Annotated[
+    float, typer.Option(callback=_every, help="Seconds between two checkpoints; inf: only one at the end.")
+]
 
 
 def say(text: str, style: str | None = None) -> None:

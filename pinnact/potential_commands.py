@@ -15,6 +15,7 @@ from pinnact.console import CHECKPOINTS, Every, Resume, check_folder, ended_earl
 from pinnact.files import atomic, plain_data
 from pinnact.potentials import Configurations, Geometry, Surface, Task
 from pinnact.potentials.choice import automatic
+from pinnact.potentials.dynamics import check_settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Potential energy surfaces of molecules.")
 MODELS = {
@@ -131,6 +132,7 @@ def dynamics(
     out: Out = None,
 ) -> None:
     """Dynamics at constant energy from the relaxed geometry; prints the drift, writes trajectory.xyz and a figure."""
+    check_settings(steps, timestep, every, temperature, seed)
     surface = _opened(fitted, out)
     start = surface.relax(_geometry(surface, geometry))
     path = potentials.constant_energy(

@@ -67,7 +67,7 @@ LEVELS = (
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 OPTIONAL = ("shapely", "meshio", "xarray", "pyarrow", "folx", "ase", "tblite", "pyscf")
 OPTIONAL += ("sklearn", "dask", "distributed", "pandas")
-PROCESSES = ("pinnact/cli.py", "pinnact/batch/work.py")  # what begins a process, and may configure it
+PROCESSES = ("pinnact/cli.py",)  # what begins a process, and may configure it
 
 
 def label(path):
@@ -254,7 +254,6 @@ def test_a_problem_is_mathematics_only(path):
         "warnings",
     }
     assert roots - (drawing if entry else set()) <= {
-    assert roots - ({"matplotlib", "equinox", "time", "warnings"} if entry else set()) <= {
         "pinnact",
         "jax",
         "jaxtyping",

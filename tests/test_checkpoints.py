@@ -369,12 +369,3 @@ def test_the_command_line_says_how_to_go_on(pinnact, tmp_path, monkeypatch, capl
     assert code == 0
     one, other = (files.read_arrays(Path(d, "solution.eqx"), "pinnact solution", 1)[1] for d in ("run", "whole"))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
-
-
-def test_resume_needs_its_folder(pinnact, tmp_path):
-    code, _, err = pinnact(*COMMAND, "--resume")
-    assert code == 2 and "--resume needs --out DIR" in err
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").write_text("dear")
-    code, _, err = pinnact(*COMMAND, "--out", "mine", "--resume")
-    assert code == 2 and "holds another run or other files; choose another --out" in err

@@ -1,4 +1,7 @@
-"""Bad input on the command line: exit code 2, one line that names what is wrong, nothing written."""
+"""Problem files with mistakes: exit code 2, one line with the file and what is wrong, nothing written.
+
+Other bad input stands in the table of `test_bad_inputs.py`.
+"""
 
 import pytest
 from test_cli import DECAY
@@ -28,64 +31,6 @@ def refused(pinnact, tmp_path):
         return line
 
     return run
-
-
-OPTIONS = {
-    "problem": (["pde/burger"], "no problem 'pde/burger'.*pde/burgers"),
-    "misspelt problem": (["pde/burgres"], "did you mean pde/burgers"),
-    "folder as problem": (["."], "no problem '.'"),
-    "activation": (["pde/heat", "--activation", "tahn"], "'tahn'.*did you mean tanh"),
-    "option": (["pde/heat", "--optimizer", "adam"], "--optimizer.*--optimiser"),
-    "no number": (["pde/heat", "--width", "wide"], "--width"),
-    "optimiser": (["pde/heat", "--optimiser", "adm"], "'adm'.*did you mean 'adam'"),
-    "engine": (["pde/heat", "--engine", "jet"], "engine 'jet'.*forward, hessian"),
-    "network": (["pde/heat", "--network", "mpl"], "network 'mpl'.*mlp"),
-    "width": (["pde/heat", "--width", "0"], "width=0"),
-    "depth": (["pde/heat", "--depth", "-1"], "depth=-1"),
-    "budget": (["pde/heat", "--budget", "0"], "budget=0.0"),
-    "budget nan": (["pde/heat", "--budget", "nan"], "budget=nan"),
-    "seed": (["pde/heat", "--seed", "-1"], "seed=-1"),
-    "argument": (["pde/heat", "--set", "speed=1"], r"heat\(\) has no argument 'speed'; it has diffusivity"),
-    "no value": (["pde/heat", "--set", "diffusivity"], "--set 'diffusivity': write NAME=VALUE"),
-    "bad value": (["pde/poisson", "--set", "dimension=0"], "dimension=0"),
-    "wrong kind": (["pde/poisson", "--set", "dimension=two"], "poisson.py:.*TypeError"),
-    "device": (["pde/heat", "--device", "tpu"], "--device tpu: JAX sees no such device here"),
-    "relu": (["pde/burgers", "--activation", "relu"], r"'momentum' takes u\.xx, but a network with relu is C\^0"),
-    "infer": (["pde/burgers", "--infer", "viscosity=0.1"], "--infer needs data"),
-    "coefficient": (["pde/burgers", "--infer", "nu=0.1"], "no such coefficient; declared are: viscosity"),
-    "guess": (["pde/burgers", "--infer", "viscosity=thick"], "give a number, positive:NUMBER or network"),
-    "kind of guess": (["pde/burgers", "--infer", "viscosity=negative:1"], "give a number, positive:NUMBER"),
-}
-
-
-@pytest.mark.parametrize("arguments, match", OPTIONS.values(), ids=OPTIONS)
-def test_wrong_options(refused, arguments, match):
-    assert_match(refused(*arguments), match)
-
-
-TABLES = {
-    "coordinate": ("x,z,u\n0,0,0\n", "no column 't'; it has x, z, u"),
-    "unknown": ("x,t,w\n0,0,0\n", "column 'w' is none of x, t, u"),
-    "words": ("x,t,u\n0,0,0\n1,0,fast\n", "line 3: 'fast' is no finite number"),
-    "nan": ("x,t,u\n0,nan,0\n", "line 2: 'nan' is no finite number"),
-    "ragged": ("x,t,u\n0,0\n", "line 2: 2 cells, the header names 3"),
-    "twice": ("x,t,t\n0,0,0\n", "line 2: 3 cells, the header names 2"),
-    "empty": ("", "it holds no data"),
-    "no rows": ("x,t,u\n", "it holds no data"),
-    "no values": ("x,t\n0,0\n", "no values"),
-}
-
-
-@pytest.mark.parametrize("text, match", TABLES.values(), ids=TABLES)
-def test_wrong_tables(refused, tmp_path, text, match):
-    (tmp_path / "data.csv").write_text(text)
-    assert_match(refused("pde/burgers", "--observe", "data.csv"), match)
-
-
-def test_tables_that_are_none(refused, tmp_path):
-    assert_match(refused("pde/burgers", "--observe", "nowhere.csv"), "nowhere.csv: No such file")
-    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
-    assert_match(refused("pde/burgers", "--observe", "binary.csv"), "binary.csv: it is no text in CSV")
 
 
 FILES = {
@@ -121,28 +66,12 @@ def test_wrong_files(refused, tmp_path, text, match):
     assert_match(refused("own.py"), match)
 
 
-def test_a_folder_that_is_taken_or_impossible(refused, tmp_path):
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "summary.json").write_text("{}")
-    assert_match(refused("pde/heat", out="taken"), "taken holds another run or other files")
-    assert (tmp_path / "taken" / "summary.json").read_text() == "{}"
-    (tmp_path / "file").write_text("")
-    assert_match(refused("pde/heat", out="file/run"), "file/run can't be written: file is no folder")
-    assert_match(refused("pde/heat", out="file"), "file can't be written")
-
-
 def test_an_empty_folder_is_no_other_run(pinnact, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "decay.py").write_text(DECAY)
     small = ("--width", 4, "--depth", 1, "--quiet")
     assert pinnact("solve", "decay.py", "--steps", 1, "--out", "run", *small)[0] == 0
     assert "run holds another run" in pinnact("solve", "decay.py", "--steps", 1, "--out", "run", *small)[2]
-
-
-def test_wrong_commands(pinnact):
-    assert pinnact("slove")[0] == 2
-    code, _, err = pinnact("solve")
-    assert code == 2 and err.count("\n") == 1 and "problem" in err.lower()
 
 
 def test_a_file_that_defines_classes(pinnact, tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 
 import numpy as np
@@ -72,43 +71,6 @@ def test_vibrations_and_motion(pinnact, tmp_path):
     code, _, err = pinnact("potential", "dynamics", "kernel", "--steps", 200, "--out", "motion")
     assert code == 0 and "meV an atom and 10 ps" in err
     assert {path.name for path in (tmp_path / "motion").iterdir()} == {"summary.json", "trajectory.xyz", "dynamics.png"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("fit", "missing.npz"), "no file missing.npz"),
-        (("fit", "potentials/ethanol", "--units", "kcal/mol"), "--units 'kcal/mol': potentials/ethanol is no file"),
-        (("fit", "potentials/nothing"), "no problem 'potentials/nothing'"),
-        (("fit", "pde/heat"), "pde/heat is no potential"),
-        (("fit", "potentials/ammonia", "--model", "magic"), "model 'magic' is unknown; choose one of auto, invariant"),
-        (("fit", "potentials/ammonia", "--activation", "tanhh"), "tanhh"),
-        (
-            ("fit", "potentials/ammonia", "--model", "kernel", "--activation", "tanh"),
-            "KernelPotential .* no activation",
-        ),
-        (("fit", "potentials/ammonia", "--activation", "relu", "--steps", "1"), "forces would jump"),
-        (("fit", "potentials/ammonia", "--train", "5000"), "don't fit"),
-        (("fit", "potentials/ammonia", "--budget", "0"), "budget=0"),
-        (("fit", "potentials/ammonia", "--members", "0"), "members=0: one has no spread"),
-        (
-            ("fit", "potentials/ammonia", "--model", "kernel", "--members", "3"),
-            "KernelPotential is solved, not trained",
-        ),
-        (("fit", "broken.npz"), "broken.npz"),
-        (("fit", "noforces.npz"), "forces"),
-        (("test", "nowhere", "potentials/ammonia"), "nowhere holds no surface.npz"),
-        (("frequencies", "nowhere"), "nowhere holds no surface.npz"),
-    ],
-)
-def test_bad_input_gets_one_line_and_writes_nothing(pinnact, tmp_path, arguments, said):
-    (tmp_path / "broken.npz").write_bytes(b"PK no")
-    np.savez(tmp_path / "noforces.npz", z=[1, 1], R=np.zeros((3, 2, 3)), E=np.zeros(3))
-    before = set(tmp_path.iterdir())
-    code, out, err = pinnact("potential", *arguments, *(("--quiet",) if arguments[0] == "fit" else ()))
-    assert (code, out) == (2, "") and err.count("\n") == 1 and err.startswith("pinnact: ")
-    assert re.search(said, err), err
-    assert set(tmp_path.iterdir()) == before
 
 
 def test_several_members_tell_how_certain_they_are(pinnact, tmp_path):

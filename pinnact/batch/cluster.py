@@ -37,13 +37,13 @@ class Cluster(AbstractPool):
     def _count(self) -> int:
         return self.count or os.cpu_count() or 1
 
+    def check(self) -> None:
+        """Raise ImportError, before anything is written, where dask.distributed is not installed."""
+        _dask()
+
     def run(self, jobs: Sequence[Job], interrupts: Interrupts) -> Iterator[list[Row]]:
         """The rows of each job as it ends."""
-        try:
-            import dask  # noqa: PLC0415  (optional: pinnact[cluster])
-            from dask import distributed  # noqa: PLC0415
-        except ImportError as error:
-            raise ImportError(MISSING) from error
+        dask, distributed = _dask()
         own = self.address is None
         with ExitStack() as stack:
             # The scheduler gives a job up that saw TRIES workers die; sent in the dark it would try for ever.
@@ -73,6 +73,15 @@ class Cluster(AbstractPool):
                     job = futures.pop(future)
                     wrong: Any = future.exception() if future.status == "error" else None
                     yield job.rows("its worker wrote no row" if wrong is None else _reason(wrong))
+
+
+def _dask() -> tuple[Any, Any]:
+    try:
+        import dask  # noqa: PLC0415  (optional: pinnact[cluster])
+        from dask import distributed  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError(MISSING) from error
+    return dask, distributed
 
 
 def _reason(error: BaseException) -> str:

@@ -145,6 +145,8 @@ class Configurations:
         test = total - train if test is None else test
         if train < 1 or test < 1 or train + test > total:
             raise ValueError(f"train={train} and test={test} don't fit {total} frames; give at most {total} together")
+        if seed < 0:
+            raise ValueError(f"seed={seed}: give a whole number, 0 or more")
         rng = np.random.default_rng(seed)
         if not by_block:
             shuffled = rng.permutation(total)

@@ -146,11 +146,7 @@ def constant_energy(
     shape.
     """
     weights = masses_of(geometry, masses)
-    if not timestep > 0 or every < 1 or steps < 1 or steps % every:
-        raise ValueError(
-            f"steps={steps}, every={every}, timestep={timestep}: give a positive step in fs, and steps that are a "
-            "multiple of every"
-        )
+    check_settings(steps, timestep, every, temperature, seed)
     start = (
         thermal_velocities(geometry, temperature, seed, weights)
         if velocities is None
@@ -179,6 +175,19 @@ def constant_energy(
     positions, moving, energies, _ = (np.concatenate(part) for part in zip(*parts, strict=True))
     times = timestep * every * np.arange(len(positions))
     return Trajectory(geometry, weights, times, positions, moving, energies, stopped, speed)
+
+
+def check_settings(steps: int, timestep: float, every: int, temperature: float, seed: int) -> None:
+    """Raise ValueError for settings of a motion that can't be meant."""
+    if not 0 < timestep < np.inf or every < 1 or steps < 1 or steps % every:
+        raise ValueError(
+            f"steps={steps}, every={every}, timestep={timestep}: give a positive step in fs, and steps that are a "
+            "multiple of every"
+        )
+    if not 0 <= temperature < np.inf:
+        raise ValueError(f"temperature={temperature} is no temperature; give 0 K or more")
+    if seed < 0:
+        raise ValueError(f"seed={seed}: give a whole number, 0 or more")
 
 
 def thermal_velocities(

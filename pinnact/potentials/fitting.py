@@ -70,6 +70,7 @@ def fit(
         else:
             settings: Matching = getattr(model, "matching", Matching()) if matching is None else matching
             asked = {"model": repr(model), "matching": repr(settings), "validation": validation}
+            _held(train, validation)  # before the folder of checkpoints is made
             known = {"seed": seed, "precision": precision, "frames": _digest(train)}
             with Keeper(checkpoint, asked | known) as keeper:
                 potential, history, stopped = _trained(
@@ -110,9 +111,7 @@ def _trained(
     progress: bool,
 ) -> tuple[AbstractPotential, History, str]:
     began = time.perf_counter()
-    held = max(1, round(validation * len(train)))
-    if len(train) - held < 1:
-        raise ValueError(f"{len(train)} frames are too few to train on and hold {held} out; give more frames")
+    held = _held(train, validation)
     k_split, k_model, k_train = jax.random.split(key, 3)
     order = np.asarray(jax.random.permutation(k_split, len(train)))
     potential = model.begin(train, k_model, limits.budget or 60.0)
@@ -122,6 +121,14 @@ def _trained(
         potential, train[order[held:]], train[order[:held]], matching,
         limits=limits, key=k_train, keeper=keeper, progress=progress,
     )  # fmt: skip
+
+
+def _held(train: Configurations, validation: float) -> int:
+    """How many frames are held out; ValueError where none would be left."""
+    held = max(1, round(validation * len(train)))
+    if len(train) - held < 1:
+        raise ValueError(f"{len(train)} frames are too few to train on and hold {held} out; give more frames")
+    return held
 
 
 def _digest(data: Configurations) -> str:
