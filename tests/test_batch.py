@@ -191,6 +191,7 @@ def parent(pid):
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds processes in /proc")
 def test_a_killed_process_goes_on_from_its_checkpoint(problem, tmp_path):
     cells, out, deaths = grid(problem, steps=3000, seed=[0, 1]), tmp_path / "out", []

@@ -50,6 +50,7 @@ def end(processes, seconds=120):
     return [process.returncode for process in processes], said
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
     """2,000 points, half of them in each process; the sums differ in the last digits."""
     codes, said = end([*start(tmp_path, 15, 2), *start(tmp_path, 15, 1)], 300)
@@ -60,6 +61,7 @@ def test_two_processes_train_as_one(tmp_path):
     assert two["relative_l2"]["u"] == pytest.approx(one["relative_l2"]["u"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_when_one_dies_the_other_says_so_and_the_run_goes_on(tmp_path):
     running = start(tmp_path, 10**7, 2, "--checkpoint-every", "0")
     folder = tmp_path / "run2" / "checkpoints"

@@ -47,5 +47,5 @@ def minimise(
     return eqx.combine(trained, fixed), losses
 
 
-def _no_rows(p: Array) -> tuple[Array, Array]:
+def _no_rows(p: Array) -> list[tuple[Array, Array]]:
     raise ValueError("a loss has no rows; choose an optimiser that takes value and gradient")
