@@ -1,16 +1,20 @@
 """Entries about learning: the mathematics under them, and that each rule can come out false."""
 
 import copy
+import sys
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from entries import entry
+from scipy import stats
 
 from pinnact import activations
+from pinnact.atlas import Tower, diabetes, digits, mean_interval, trainer
 
-opposition, splines = entry("opposition"), entry("splines")
+opposition, splines, tickets = entry("opposition"), entry("splines"), entry("winning_tickets")
 
 
 def spline_record():
@@ -126,3 +130,98 @@ def test_two_rounds_are_those_of_the_formula(form):
     np.testing.assert_allclose(
         opposition._hidden(activations.relu, net), np.maximum(a @ h / unit @ second, 0), atol=1e-9
     )
+
+
+def ticket_record():
+    """The claim without exception: tickets stay with the whole network down to 5 %, the controls fall behind."""
+    row = lambda share: {
+        "behind the whole": [0.0 if share > 0.05 else 0.1],
+        **{f"ahead of {part}": [0.03, 0.01, 0.05] for part in tickets.PARTS[1:]},
+    }
+    return {f"{name}, {share:.1%}": row(share) for name in tickets.NAMES for share in tickets._shares()}
+
+
+@pytest.mark.parametrize(
+    ("row", "key", "value", "failing"),
+    [
+        ("relu, 10.7%", "behind the whole", [0.02, 0.0, 0.03], 0),
+        ("relu, 10.7%", "ahead of random part", [0.01, -0.01, 0.03], 1),
+        ("gelu, 10.7%", "ahead of same part, new weights", [0.01, -0.01, 0.03], 5),
+        ("silu, 2.8%", "behind the whole", [0.0], 9),
+    ],
+)
+def test_each_part_of_the_rule_of_tickets_can_fail(row, key, value, failing):
+    record = copy.deepcopy(ticket_record())
+    assert all(tickets._checks(record).values())
+    record[row][key] = value
+    assert [i for i, held in enumerate(tickets._checks(record).values()) if not held] == [failing]
+
+
+def test_pruning_keeps_the_largest_of_what_is_left():
+    sizes = np.array([[[5.0, 1.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]]])
+    left = np.array([[[False, True], [True, True]], [[True, True], [True, True]]])
+    kept = tickets._largest(sizes, left, 0.5)
+    assert kept.tolist() == [[[False, False], [True, True]], [[False, False], [True, True]]]
+
+
+def test_weights_that_are_pruned_are_0_and_never_learn():
+    build = lambda key: Tower((3, 4, 2), 2, activations.gelu, key)
+    initial = eqx.filter_vmap(build)(jax.random.split(jax.random.key(0), 2))
+    masks = tuple(jnp.arange(w.size).reshape(w.shape) % 3 == 0 for w in tickets._weights(initial))
+    x = jnp.array([0.5, -1.0, 2.0])
+    zeroed = tickets._masked(initial, masks)
+    assert all(bool(jnp.all(w[~m] == 0)) for w, m in zip(tickets._weights(zeroed), masks, strict=True))
+    (trained, _), _ = trainer(lambda net: jnp.sum((tickets._masked(*net)(x) - 1) ** 2), steps=5)((initial, masks))
+    for before, after, mask in zip(tickets._weights(initial), tickets._weights(trained), masks, strict=True):
+        np.testing.assert_array_equal(before[~mask], after[~mask])
+        assert bool(jnp.any(before[mask] != after[mask]))
+
+
+def test_tickets_beat_random_parts_where_little_is_left(monkeypatch):
+    """A real run: 6 % of the weights after two rounds."""
+    for name, value in (("KEPT", 0.25), ("ROUNDS", 2), ("STEPS", 60), ("WIDTH", 32)):
+        monkeypatch.setattr(tickets, name, value)
+    found = tickets._accuracies(activations.relu, digits(200), 2)
+    assert found.shape == (3, 3, 2) and found[0].min() > 0.85
+    np.testing.assert_array_equal(found[0, 0], found[0, 1])  # the whole network is its own random part
+    assert np.all(found[2, 0] > found[2, 1] + 0.05)
+
+
+def test_a_trainer_goes_on_from_where_the_modules_are_and_compiles_once():
+    traced = []
+
+    def loss(model, y):
+        traced.append(1)
+        return (model["w"] - y) ** 2
+
+    run, goals = trainer(loss, steps=300, rate=0.05), jnp.array([1.0, -1.0])
+    models, losses = run({"w": jnp.zeros(2), "fixed": jnp.arange(2)}, goals)
+    np.testing.assert_allclose(models["w"], goals, atol=1e-3)
+    assert losses.shape == (2, 300) and models["fixed"].tolist() == [0, 1]
+    once = len(traced)
+    _, again = run(models, goals)
+    assert len(traced) == once and np.all(again[:, 0] < 1e-5)
+
+
+def test_the_sets_are_split_without_overlap_and_scaled():
+    split = digits(300)
+    assert split.x.shape == (300, 64) and split.x_test.shape == (1497, 64) and set(split.y) == set(range(10))
+    assert split.x.min() == -1 and split.x.max() == 1
+    split = diabetes(300)
+    assert split.x.shape == (300, 10) and split.y_test.shape == (142,)
+    np.testing.assert_allclose([*split.x.mean(0), split.y.mean()], 0, atol=1e-12)
+    np.testing.assert_allclose([*split.x.std(0), split.y.std()], 1)
+    assert len(np.unique(np.concatenate([split.x, split.x_test]), axis=0)) == 442
+
+
+def test_the_sets_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ImportError, match=r"install `pinnact\[atlas\]`"):
+        digits(300)
+
+
+def test_the_interval_of_a_mean_is_students():
+    values = np.array([1.0, 2.0, 4.0, 7.0])
+    low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
+    np.testing.assert_allclose(mean_interval(values), [3.5, low, high])
+    assert mean_interval(np.array([2.0])) == [2.0, -np.inf, np.inf]

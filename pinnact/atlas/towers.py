@@ -73,6 +73,39 @@ def unit_gain(activation: AbstractActivation) -> float:
     return float(1 / np.sqrt(weights @ square / weights.sum()))
 
 
+def trainer(
+    loss: Callable[..., Float[Array, ""]], *, steps: int, rate: float = 1e-2
+) -> Callable[..., tuple[Any, Float[Array, "models steps"]]]:
+    """`run(models, *data)`, which trains modules together by Adam, the rate falling to 0 as a cosine, from where they
+    are; it returns them, and their losses.
+
+    Modules stand stacked along a first axis. Arrays of whole numbers or truth values in them stay as they are. `data`
+    are arrays with the same first axis: every module has its own, `loss(module, *data_of_the_module)`. One `run` called
+    again with modules of the same shapes compiles nothing anew.
+    """
+    adam = optax.adam(optax.cosine_decay_schedule(rate, steps))
+    value = lambda p, static, own: loss(eqx.combine(p, static), *own)
+
+    def one(p: Any, static: Any, own: tuple[Array, ...]) -> tuple[Any, Array]:
+        def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], Array]:
+            p, state = carry
+            found, gradient = jax.value_and_grad(value)(p, static, own)
+            updates, state = adam.update(gradient, state, p)
+            return (optax.apply_updates(p, updates), state), found
+
+        (p, _), losses = jax.lax.scan(step, (p, adam.init(p)), length=steps)
+        return p, losses
+
+    together = eqx.filter_jit(eqx.filter_vmap(one))
+
+    def run(models: Any, *data: Shaped[ArrayLike, "models ..."]) -> tuple[Any, Float[Array, "models steps"]]:
+        trained, fixed = eqx.partition(models, eqx.is_inexact_array)
+        trained, losses = together(trained, fixed, tuple(map(jnp.asarray, data)))
+        return eqx.combine(trained, fixed), jnp.asarray(losses)
+
+    return run
+
+
 def train(
     build: Callable[[PRNGKeyArray], Any],
     loss: Callable[..., Float[Array, ""]],
@@ -88,19 +121,4 @@ def train(
     first axis of seeds, every seed has its own: `loss(module, *data_of_the_seed)`.
     """
     models = eqx.filter_vmap(build)(jax.random.split(jax.random.key(0), seeds))
-    trained, fixed = eqx.partition(models, eqx.is_inexact_array)
-    adam = optax.adam(optax.cosine_decay_schedule(rate, steps))
-    value = lambda p, static, own: loss(eqx.combine(p, static), *own)
-
-    def one(p: Any, static: Any, own: tuple[Array, ...]) -> tuple[Any, Array]:
-        def step(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], Array]:
-            p, state = carry
-            found, gradient = jax.value_and_grad(value)(p, static, own)
-            updates, state = adam.update(gradient, state, p)
-            return (optax.apply_updates(p, updates), state), found
-
-        (p, _), losses = jax.lax.scan(step, (p, adam.init(p)), length=steps)
-        return p, losses
-
-    trained, losses = eqx.filter_jit(eqx.filter_vmap(one))(trained, fixed, tuple(map(jnp.asarray, data)))
-    return eqx.combine(trained, fixed), jnp.asarray(losses)
+    return trainer(loss, steps=steps, rate=rate)(models, *data)
