@@ -14,7 +14,8 @@ from scipy import stats
 from pinnact import activations
 from pinnact.atlas import Tower, diabetes, digits, mean_interval, trainer
 
-opposition, splines, tickets = entry("opposition"), entry("splines"), entry("winning_tickets")
+menagerie, opposition, splines = entry("modern_menagerie"), entry("opposition"), entry("splines")
+tickets = entry("winning_tickets")
 
 
 def spline_record():
@@ -185,6 +186,73 @@ def test_tickets_beat_random_parts_where_little_is_left(monkeypatch):
     assert found.shape == (3, 3, 2) and found[0].min() > 0.85
     np.testing.assert_array_equal(found[0, 0], found[0, 1])  # the whole network is its own random part
     assert np.all(found[2, 0] > found[2, 1] + 0.05)
+
+
+def menagerie_record():
+    """The claim without exception: the modern three are ahead of each older one everywhere."""
+    row = {f"modern less {older}": [-2.0, -3.0, -1.0] for older in menagerie.OLDER}
+    return {
+        f"{name}, {what}, {width} x {depth}": dict(row)
+        for name in menagerie.SETS
+        for what in menagerie.MEASURES
+        for width, depth in menagerie.SETTINGS
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "older", "failing"),
+    [("digits", "steps", "relu", 0), ("digits", "error", "tanh", 5), ("diabetes", "error", "elu", 10)],
+)
+def test_each_part_of_the_rule_of_the_menagerie_can_fail(name, what, older, failing):
+    """An interval that reaches over 0 in half of the settings is too many; in one it is not."""
+    record = menagerie_record()
+    assert all(menagerie._checks(record).values())
+    for count, (width, depth) in enumerate(menagerie.SETTINGS[::2], start=1):
+        record[f"{name}, {what}, {width} x {depth}"][f"modern less {older}"] = [-2.0, -5.0, 1.0]
+        failed = [i for i, held in enumerate(menagerie._checks(record).values()) if not held]
+        assert failed == ([failing] if 2 * count >= len(menagerie.SETTINGS) else [])
+
+
+@pytest.mark.parametrize("name", [*menagerie.OLDER, *menagerie.MODERN])
+def test_units_beyond_the_width_say_nothing(name):
+    """For which f(0) = 0 is what matters."""
+    assert float(activations.get(name)(0.0)) == 0
+
+
+def test_a_narrowed_tower_is_the_narrow_tower_and_its_other_weights_get_no_gradient():
+    wide = Tower((3, 8, 2), 3, activations.gelu, jax.random.key(0))
+    tower = menagerie._narrowed(wide, jnp.array(4))
+    weights = lambda t: (t.first, t.hidden, t.last)
+    (w, b), (ws, bs), (v, c) = weights(tower)
+    own = (w[:4], b[:4]), (ws[:, :4, :4], bs[:, :4]), (v[:, :4], c)
+    narrow = eqx.tree_at(weights, Tower((3, 4, 2), 3, activations.gelu, jax.random.key(0)), own)
+    x = jnp.array([0.3, -1.0, 0.5])
+    np.testing.assert_allclose(tower(x), narrow(x), rtol=1e-12)
+    (w, b), (ws, bs), (v, _) = weights(eqx.filter_grad(lambda t: jnp.sum(t(x) ** 2))(tower))
+    for others in (w[4:], b[4:], ws[:, 4:], ws[:, :, 4:], bs[:, 4:], v[:, 4:]):
+        np.testing.assert_array_equal(others, 0)
+    assert np.abs(w[:4]).min() > 0 and np.abs(ws[:, :4, :4]).min() > 0
+
+
+def test_a_narrowed_tower_has_the_variances_of_glorot():
+    wide = Tower((20, 300, 10), 2, activations.relu, jax.random.key(0), 1.5)
+    tower = menagerie._narrowed(wide, jnp.array(100))
+    own = tower.first[0][:100], tower.hidden[0][0, :100, :100], tower.last[0][:, :100]
+    expected = [1.5**2 * 2 / 120, 1.5**2 * 2 / 200, 2 / 110]
+    np.testing.assert_allclose([w.var() for w in own], expected, rtol=0.15)
+
+
+def test_a_network_is_read_from_its_last_layer():
+    tower = Tower((3, 4, 2), 3, activations.tanh, jax.random.key(0))
+    x = jnp.array([[0.3, -1.0, 0.5]])
+    np.testing.assert_allclose(menagerie._said((tower, jnp.array(3)), x)[0], tower(x[0]), rtol=1e-6)
+    h = jnp.tanh(tower.first[0] @ x[0])
+    np.testing.assert_allclose(menagerie._said((tower, jnp.array(1)), x)[0], tower.last[0] @ h, rtol=1e-6)
+
+
+def test_steps_to_a_level_count_from_one_and_never_is_one_more():
+    losses = np.array([[0.4, 0.9, 0.1], [0.9, 0.5, 0.7], [2.0, 0.9, 0.8]])
+    assert menagerie._steps_to(losses, 0.5).tolist() == [1, 2, 4]
 
 
 def test_a_trainer_goes_on_from_where_the_modules_are_and_compiles_once():
