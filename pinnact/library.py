@@ -28,8 +28,9 @@ def find(name: str) -> Path:
         if candidate.is_file():
             return candidate
     known = names()
-    near = [other for other in known if Path(name).stem in other] or difflib.get_close_matches(name, known)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+    stem = Path(name).stem
+    near = [other for other in known if stem and stem in other] or difflib.get_close_matches(name, known)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`pinnact problems` lists all"
     raise ValueError(f"no problem {name!r}: no such file, nor in ./problems or the package; {hint}")
 
 

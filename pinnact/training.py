@@ -167,7 +167,7 @@ def _train(
         }
         drawn = {"points": repr(points), "weights": repr(weights), "resampling": repr(resampling)}
         data = [a for o in problem.observations for a in (o.points, *o.values.values())]
-        known |= problem_data(problem) | drawn | {"data": _digest(*data)}
+        known = problem_data(problem) | {"data": _digest(*data)} | known | drawn
         line = ProgressLine() if progress else NoProgress()
         with ExitStack() as stack:
             keepers = [

@@ -137,7 +137,7 @@ def test_failing_cells_are_rows_and_finished_ones_are_kept(problem, tmp_path):
 
 
 def test_seeds_of_a_cell_can_train_together(problem, tmp_path):
-    cells = [*grid(problem, seed=[0, 1]), *grid(problem, seed=[0, 1], network="piratenet")]
+    cells = [*grid(problem, seed=[0, 1]), *grid(problem, seed=[0, 1], network="piratenet", steps=2)]
     results = batch.run(cells, tmp_path / "out", Here(), together=True)
     assert results.count("done") == 4
     assert [row["together"] for row in results.rows] == [2, 2, 1, 1]  # random features differ by seed: alone

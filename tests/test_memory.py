@@ -16,7 +16,7 @@ MEASURE = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "memory.py"
 def test_what_cannot_fit_is_refused_before_anything_is_made(monkeypatch):
     monkeypatch.setattr(memory, "bytes_free", lambda: 1e6)
     with pytest.raises(ValueError, match=r"ssbroyden on \d+ points needs about .* GB, 0.0 GB are free: take a smaller"):
-        pn.solve(decay(), pn.MLP(40, 3), steps=1)
+        pn.solve(decay(), pn.MLP(40, 1), steps=1)
     monkeypatch.setattr(memory, "bytes_free", lambda: 1e12)
     assert pn.solve(decay(), pn.MLP(4, 1), steps=1).summary["steps"] == 1
 
