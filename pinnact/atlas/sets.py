@@ -34,7 +34,7 @@ def diabetes(count: int, seed: int = 0) -> Split:
 def _cases(loader: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """All cases of one of scikit-learn's sets, in an order that `seed` shuffles."""
     try:
-        from sklearn import datasets  # noqa: PLC0415
+        from sklearn import datasets  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError("digits and diabetes come with scikit-learn: install `pinnact[atlas]`") from error
     x, y = getattr(datasets, loader)(return_X_y=True)

@@ -50,8 +50,8 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
 def write_parquet(rows: Sequence[Row], path: Path) -> bool:
     """The same for data frames; False where pyarrow (`pinnact[data]`) is not installed."""
     try:
-        import pyarrow  # noqa: PLC0415  (optional: pinnact[data])
-        from pyarrow import parquet  # noqa: PLC0415
+        import pyarrow  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+        from pyarrow import parquet  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
     except ImportError:
         return False
     with atomic(path) as temporary:
