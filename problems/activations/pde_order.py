@@ -29,7 +29,7 @@ def pde_order(seeds: int = 5) -> Finding:
     equation at all. B-splines are `bspline(degree)` with one coefficient of 1 and without its base. One of degree k is
     the boundary case, for its k-th derivative jumps: its errors fall slowly with the number of units.
 
-    Source: Cybenko 1989 and Hornik, Stinchcombe and White 1990, doi:10.1016/0893-6080(90)90005-6, on derivatives of
+    Source: Hornik, Stinchcombe and White 1990, doi:10.1016/0893-6080(90)90005-6, on derivatives of
     networks; Huang, Zhu and Siew 2006, doi:10.1016/j.neucom.2005.12.126, on random hidden units.
     """
     measured = {}
