@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 import typer
 
-from pinnact import activations, coefficients, hosts, library, networks, potential_commands
+from pinnact import activations, coefficients, compiled, hosts, library, networks, potential_commands
 from pinnact.atlas_command import atlas
 from pinnact.checkpoints import Checkpoints
 from pinnact.compare_command import compare
@@ -43,8 +43,14 @@ def _version(asked: bool) -> None:
 @app.callback()
 def pinnact(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    cache: Annotated[
+        bool, typer.Option(help="Keep compiled programs for the next run, in ~/.cache/pinnact or $PINNACT_CACHE.")
+    ] = True,
 ) -> None:
     """Physics-informed neural networks whose equations read as on paper."""
+    if not cache:
+        os.environ[compiled.VARIABLE] = compiled.OFF
+    compiled.keep()
 
 
 @app.command()
@@ -131,6 +137,7 @@ def doctor() -> None:
     """Versions, devices, precision, and numeric self-checks on this device."""
     found, devices, checks = examine()
     rows = [*found.items(), *(("device", line) for line in devices)]
+    rows.append(("compiled programs", str(jax.config.jax_compilation_cache_dir or "kept for no other run")))
     rows += [(check.name, f"{'ok' if check.holds else 'WRONG'}: {check.seen}") for check in checks]
     for name, seen in rows:
         print(f"{name:<38}{seen}")

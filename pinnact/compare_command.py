@@ -47,7 +47,7 @@ def compare(
         raise ValueError(f"--workers {workers}: give the runs at a time, or 0 for as many as cores")
     cells = _cells(problems, activations, networks, optimisers, widths, depths, seeds, budget, steps, set_)
     folder = run_folder("compare", out, resume, CELLS)
-    pool: AbstractPool = batch.Processes(workers, folder / "compiled")
+    pool: AbstractPool = batch.Processes(workers)
     if cluster is not None:
         pool = batch.Cluster(None if cluster == "local" else cluster, workers, memory)
         pool.check()

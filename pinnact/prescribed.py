@@ -55,32 +55,30 @@ def prescribed(problem: Problem, name: str, condition: Any) -> tuple[list[Prescr
         return [], "no prescribed value"
     rows = _evaluator(problem, residual, (domain.dimension - 1,) if rate else ())
     size = sum(unknown.size for unknown in problem.fields.values())
-    points = jnp.asarray(condition.region.sample(64, seed=1).points)
-    probe = jnp.sin(1.0 + jnp.arange(size)) * 1.7
-    zero = jnp.zeros(size)
-    matrices = jax.vmap(lambda p: jax.jacfwd(rows)(zero, p))(points)
-    offsets = jax.vmap(lambda p: rows(zero, p))(points)
-    probes = (probe, -0.6 * probe)  # of both signs, since |u| is affine in a positive u
-    direct = jnp.stack([jax.vmap(lambda p, z=z: rows(z, p))(points) for z in probes])
-    affine = jnp.stack([offsets + matrices @ z for z in probes])
-    scale = 1 + jnp.max(jnp.abs(direct))
-    if not bool(jnp.max(jnp.abs(affine - direct)) <= 1e-10 * scale):
+    points = condition.region.sample(64, seed=1).points
+    probe = np.sin(1.0 + np.arange(size)) * 1.7
+    probes = np.stack([np.zeros(size), probe, -0.6 * probe])  # of both signs, since |u| is affine in a positive u
+    at = jax.jit(jax.vmap(lambda p: (jax.jacfwd(rows)(jnp.zeros(size), p), jax.vmap(lambda z: rows(z, p))(probes))))
+    matrices, direct = (np.asarray(part) for part in at(points))
+    affine = direct[:, :1] + np.einsum("prz,kz->pkr", matrices, probes)
+    scale = 1 + np.max(np.abs(direct))
+    if not np.max(np.abs(affine - direct)) <= 1e-10 * scale:
         return [], "not affine in the unknown"
-    used = np.asarray(jnp.max(jnp.abs(matrices), axis=0) > 0)
+    used = np.max(np.abs(matrices), axis=0) > 0
     if not np.all(used.sum(axis=1) == 1) or np.any(used.sum(axis=0) > 1):
         return [], "mixes several unknowns"
     outputs = used.argmax(axis=1)
-    slopes = np.asarray(jnp.min(jnp.abs(matrices), axis=0))[np.arange(len(outputs)), outputs]
+    slopes = np.min(np.abs(matrices), axis=0)[np.arange(len(outputs)), outputs]
     if np.any(slopes <= 1e-12 * scale):
         return [], "its factor of the unknown vanishes somewhere"
 
     def data(row: int, output: int) -> PointFunction:
-        unit, slopes = zero.at[output].set(1.0), np.asarray(matrices[:, row, output])
+        unit, slopes = np.eye(size)[output], matrices[:, row, output]
         constant = float(slopes[0]) if np.ptp(slopes) == 0 else None  # the usual case, and half the work
 
         def value(point: Array) -> Array:
             offset = rows(jnp.zeros(size, point.dtype), point)[row]
-            return -offset / (constant or rows(unit.astype(point.dtype), point)[row] - offset)
+            return -offset / (constant or rows(jnp.asarray(unit, point.dtype), point)[row] - offset)
 
         return value
 
@@ -172,4 +170,4 @@ def is_instant(entry: Prescribed, problem: Problem) -> bool:
 def wall_values(entry: Prescribed) -> np.ndarray:
     """The data on 64 points of the piece."""
     points = jnp.asarray(entry.piece.sample(64, seed=2).points)
-    return np.asarray(jax.vmap(entry.data)(points))
+    return np.asarray(jax.jit(jax.vmap(entry.data))(points))

@@ -32,8 +32,7 @@ def lift_and_factor(problem: Problem, entries: list[Prescribed]) -> tuple[PointF
     def product(point: Array) -> Array:
         return jnp.asarray(math.prod(distance(point) for distance in distances if distance is not None))
 
-    sample = jnp.asarray(problem.domain.sample(4096, seed=3))
-    largest = float(jnp.max(jnp.abs(jax.vmap(product)(sample))))
+    largest = float(np.max(np.abs(jax.jit(jax.vmap(product))(problem.domain.sample(4096, seed=3)))))
     walls = [p for p in values if not is_instant(p, problem)]
     start = [p for p in values if is_instant(p, problem)]
     if problem.domain.axes is not None:

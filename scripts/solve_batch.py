@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="runs at a time; 0: as many as cores")
     parser.add_argument("--cluster", help="local, or the address of a Dask scheduler")
     given = parser.parse_args()
-    pool = batch.Processes(given.workers, given.out / "compiled")
+    pool = batch.Processes(given.workers)
     if given.cluster:
         pool = batch.Cluster(None if given.cluster == "local" else given.cluster, given.workers)
     results = batch.run(batch.read(given.file), given.out, pool, batch.View())

@@ -1,5 +1,6 @@
 """Strict settings for every test: float64, no silent rank promotion; warnings are errors (pyproject.toml)."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -19,7 +20,9 @@ ETHANOL = ROOT / "problems" / "potentials" / "ethanol_test.npz"
 
 # Both workers, and the next run, find what was compiled before: most of the tests' time is compilation.
 jax.config.update("jax_compilation_cache_dir", str(ROOT / ".pytest_cache" / "jax"))
+os.environ["PINNACT_CACHE"] = str(ROOT / ".pytest_cache" / "pinnact")  # of processes that tests start
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_logging_level", "CRITICAL")  # of XLA, a page on each program that is loaded
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

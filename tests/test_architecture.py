@@ -30,6 +30,7 @@ LEVELS = (
         "versions",
         "interrupts",
         "hosts",
+        "compiled",
     ),
     ("domains", "networks"),
     ("fields",),
@@ -67,7 +68,7 @@ LEVELS = (
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 OPTIONAL = ("shapely", "meshio", "xarray", "pyarrow", "folx", "ase", "tblite", "pyscf")
 OPTIONAL += ("sklearn", "dask", "distributed", "pandas")
-PROCESSES = ("pinnact/cli.py",)  # what begins a process, and may configure it
+PROCESSES = ("pinnact/cli.py", "pinnact/compiled.py")  # what configures a process, or does so for its command
 
 
 def label(path):

@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from pinnact import compiled
 from pinnact.batch.pools import TRIES, AbstractPool, Job
 from pinnact.batch.work import Row, attempt_all
 from pinnact.interrupts import Interrupts
@@ -98,4 +99,5 @@ def _attempt_all(job: Mapping[str, Any], count: int) -> int:
         cores = sorted(os.sched_getaffinity(os.getppid()))
         mine = cores[int(get_worker().name) % count :: count] or cores
         os.sched_setaffinity(0, mine)  # this thread and those that JAX starts from it
+    compiled.keep()
     return len(attempt_all(job))

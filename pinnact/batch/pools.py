@@ -82,7 +82,6 @@ class Processes(AbstractPool):
     """
 
     count: int = 0
-    compiled: Path | None = None
 
     @property
     def groups(self) -> list[frozenset[int]]:
@@ -124,16 +123,11 @@ class Processes(AbstractPool):
 
     def _start(self, job: Job, tries: int, cores: frozenset[int]) -> _Worker:
         errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed when the process has ended)
-        environment = dict(os.environ)
-        if self.compiled is not None:  # cells that differ by their seed compile the same functions
-            environment |= {"JAX_COMPILATION_CACHE_DIR": str(self.compiled), "TF_CPP_MIN_LOG_LEVEL": "3"}
-            environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}
         process = subprocess.Popen(
             [sys.executable, "-m", "pinnact.batch.work"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            env=environment,
             start_new_session=True,  # Ctrl-C reaches the batch, which then lets its workers save
         )
         assert process.stdin is not None

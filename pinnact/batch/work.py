@@ -20,6 +20,7 @@ from typing import Any
 
 import matplotlib
 
+from pinnact import compiled
 from pinnact.batch.cells import NAMES, Cell, solve_all
 from pinnact.checkpoints import Checkpoints
 from pinnact.console import CHECKPOINTS, EXIT_TERMINATED
@@ -160,6 +161,7 @@ def _end_with_parent() -> None:
 def main() -> None:
     """The process of a job, which is the JSON on the first line of standard input."""
     matplotlib.use("Agg")
+    compiled.keep()  # cells that differ by their seed compile the same programs
     job = json.loads(sys.stdin.buffer.readline())
     _end_with_parent()
     try:

@@ -1,0 +1,76 @@
+"""Compiled programs kept between runs: found again by a second process, off where wished, never in the way."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from pinnact import compiled
+
+COMMAND = [sys.executable, "-m", "pinnact"]
+
+
+@pytest.fixture
+def settings():
+    """JAX without a folder, as in a new process; put back afterwards."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_logging_level")
+    names += ("jax_compilation_cache_max_size",)
+    before = {name: getattr(jax.config, name) for name in names}
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_the_folder_is_that_of_the_processor(monkeypatch, tmp_path):
+    monkeypatch.setenv(compiled.VARIABLE, str(tmp_path))
+    here = compiled.folder()
+    assert here is not None and here.parent == tmp_path and here == compiled.folder()
+    monkeypatch.setattr(compiled, "_processor", lambda: "another")
+    other = compiled.folder()
+    assert other != here and other is not None and other.parent == tmp_path
+    monkeypatch.delenv(compiled.VARIABLE)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    assert compiled.folder().parent == tmp_path / "home" / "pinnact"
+    monkeypatch.setenv(compiled.VARIABLE, compiled.OFF)
+    assert compiled.folder() is None
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_is_off_or_cannot_be_written_is_left_alone(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    for given in (compiled.OFF, str(tmp_path / "file")):
+        monkeypatch.setenv(compiled.VARIABLE, given)
+        compiled.keep()
+        assert jax.config.jax_compilation_cache_dir is None
+    monkeypatch.setenv(compiled.VARIABLE, str(tmp_path / "new"))
+    compiled.keep()
+    assert Path(jax.config.jax_compilation_cache_dir).parent == tmp_path / "new"
+    monkeypatch.setenv(compiled.VARIABLE, str(tmp_path / "other"))  # where JAX has a folder, that one stays
+    compiled.keep()
+    assert Path(jax.config.jax_compilation_cache_dir).parent == tmp_path / "new" and not (tmp_path / "other").exists()
+
+
+def test_a_second_process_compiles_nothing_and_gets_the_same_bits(tmp_path):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    environment[compiled.VARIABLE] = str(tmp_path / "kept")
+    root = str(Path(__file__).parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join(p for p in (root, environment.get("PYTHONPATH", "")) if p)
+
+    def solve(name, *options):
+        command = [*COMMAND, *options, "solve", "pde/heat", "--steps", "3", "--width", "6", "--depth", "1", "--quiet"]
+        command += ["--out", str(tmp_path / name)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        return json.loads((tmp_path / name / "summary.json").read_text())["loss"]
+
+    kept = lambda: sorted(path.name for path in (tmp_path / "kept").rglob("*-cache"))
+    nothing = solve("without", "--no-cache")
+    assert not kept()
+    first, programs = solve("first"), kept()
+    second = solve("second")
+    assert programs and kept() == programs and nothing == first == second
