@@ -166,8 +166,11 @@ def c_source(network: Feedforward, name: str = "network", precision: str = "floa
         raise ValueError(f"name={name!r} is no name of a C function; use letters, digits and _")
     if not isinstance(network, Feedforward):
         raise ValueError(f"c_source: a {type(network).__name__} is no plain perceptron; build one by pn.MLP(...)")
-    if any(network.embedding.periodic) or network.embedding.frequencies is not None:
-        raise ValueError("c_source: periodic coordinates and Fourier features have no C here; use pn.MLP without them")
+    features = network.embedding
+    if any(features.periodic) or features.wave_vectors or features.frequencies is not None:
+        raise ValueError(
+            "c_source: periodic coordinates, waves and Fourier features have no C here; use pn.MLP without them"
+        )
     layers: Layers = [_affine(layer) for layer in network.layers]
     if not all(np.all(np.isfinite(number)) for layer in layers for number in layer):
         raise ValueError("c_source: some weights are not finite; train again with a smaller rate")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from pinnact.characteristics import wave_vectors
 from pinnact.coefficients import trainable
 from pinnact.networks import Inputs, Recipe
 from pinnact.problem import Problem
@@ -65,7 +66,7 @@ def build_model(problem: Problem, networks: Networks, key: PRNGKeyArray) -> Mode
 
     Raises ValueError when an unknown has no network or a module's output has the wrong size.
     """
-    inputs = Inputs(dict(problem.domain.bounds), tuple(problem.domain.periodic))
+    inputs = Inputs(dict(problem.domain.bounds), tuple(problem.domain.periodic), wave_vectors(problem))
     k_networks, k_coefficients = jax.random.split(key)
     sizes = {name: unknown.size for name, unknown in problem.fields.items()}
     if isinstance(networks, Mapping):

@@ -20,10 +20,12 @@ from pinnact.activations import AbstractActivation, tanh
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network must know of a domain: the bounds of each coordinate, in order, and which are periodic."""
+    """What a network must know of a problem: the bounds of each coordinate, in order, which are periodic, and the
+    `wave_vectors` of its characteristics (`pinnact.characteristics`)."""
 
     bounds: Mapping[str, tuple[float, float]]
     periodic: tuple[str, ...] = ()
+    wave_vectors: tuple[tuple[float, ...], ...] = ()
 
 
 @runtime_checkable
@@ -40,28 +42,33 @@ class Embedding(eqx.Module):
     """From raw coordinates to features: scaling to [-1, 1], sines and cosines, random Fourier features on request.
 
     For a periodic coordinate `x` of period `L`: `cos(2 pi k x / L), sin(2 pi k x / L)`, `k = 1..harmonics`
-    (Dong and Ni 2021, doi:10.1016/j.jcp.2021.110242). Random features `cos(B z), sin(B z)` of the scaled coordinates
-    follow Tancik et al. 2020 (arXiv 2006.10739); `B` is fixed.
+    (Dong and Ni 2021, doi:10.1016/j.jcp.2021.110242); for a wave vector q: `cos(k q.x), sin(k q.x)`. Random features
+    `cos(B z), sin(B z)` of the scaled coordinates follow Tancik et al. 2020 (arXiv 2006.10739); `B` is fixed.
     """
 
     centre: tuple[float, ...] = eqx.field(static=True)
     half_width: tuple[float, ...] = eqx.field(static=True)
     periodic: tuple[bool, ...] = eqx.field(static=True)
     harmonics: int = eqx.field(static=True)
+    wave_vectors: tuple[tuple[float, ...], ...] = eqx.field(static=True)
     frequencies: tuple[tuple[float, ...], ...] | None = eqx.field(static=True)  # static, so that nothing trains it
 
-    def __init__(self, inputs: Inputs, harmonics: int, fourier: "Fourier | None", key: PRNGKeyArray) -> None:
+    def __init__(
+        self, inputs: Inputs, harmonics: int, waves: bool, fourier: "Fourier | None", key: PRNGKeyArray
+    ) -> None:
         self.centre = tuple((low + high) / 2 for low, high in inputs.bounds.values())
         self.half_width = tuple((high - low) / 2 for low, high in inputs.bounds.values())
         self.periodic = tuple(name in inputs.periodic for name in inputs.bounds)
         self.harmonics = harmonics
+        self.wave_vectors = inputs.wave_vectors if waves else ()
         self.frequencies = None
         if fourier is not None:
             draw = np.asarray(jax.random.normal(key, (fourier.count, self._plain_size())), np.float64)
             self.frequencies = tuple(map(tuple, (fourier.scale * draw).tolist()))
 
     def _plain_size(self) -> int:
-        return sum(2 * self.harmonics if wraps else 1 for wraps in self.periodic)
+        each = sum(2 * self.harmonics if wraps else 1 for wraps in self.periodic)
+        return each + 2 * self.harmonics * len(self.wave_vectors)
 
     @property
     def size(self) -> int:
@@ -71,12 +78,15 @@ class Embedding(eqx.Module):
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, " f"]:
         centre, half_width = jnp.asarray(self.centre, x.dtype), jnp.asarray(self.half_width, x.dtype)
         z = (x - centre) / half_width
-        if any(self.periodic):
+        if any(self.periodic) or self.wave_vectors:
             parts: list[Array] = []
             harmonics = jnp.arange(1, self.harmonics + 1, dtype=x.dtype)
             for axis, wraps in enumerate(self.periodic):
                 phase = jnp.pi * z[axis] * harmonics
                 parts += [jnp.cos(phase), jnp.sin(phase)] if wraps else [z[axis : axis + 1]]
+            for vector in self.wave_vectors:
+                phase = jnp.asarray(vector, x.dtype) @ (x - centre) * harmonics
+                parts += [jnp.cos(phase), jnp.sin(phase)]
             z = jnp.concatenate(parts)
         if self.frequencies is not None:
             phase = jnp.asarray(self.frequencies, x.dtype) @ z
@@ -214,7 +224,8 @@ def _check_sizes(**sizes: int) -> None:
 class MLP:
     """Recipe of a multilayer perceptron: `depth` hidden layers of `width` units, `activation` one or one a layer.
 
-    `harmonics` sines and cosines embed each periodic coordinate, `fourier=Fourier(32, 1.0)` adds random features,
+    `harmonics` sines and cosines embed each periodic coordinate and, with `waves`, each direction in which the waves of
+    a pure wave equation travel (`pinnact.characteristics`); `fourier=Fourier(32, 1.0)` adds random features,
     `factorised=True` factorises the weights, `gated=True` mixes two encoders into every layer (modified MLP).
     """
 
@@ -225,6 +236,7 @@ class MLP:
     fourier: Fourier | None = None
     factorised: bool = False
     gated: bool = False
+    waves: bool = True
 
     def __post_init__(self) -> None:
         _check_sizes(width=self.width, depth=self.depth, harmonics=self.harmonics)
@@ -238,7 +250,7 @@ class MLP:
     def build(self, inputs: Inputs, outputs: int, key: PRNGKeyArray) -> eqx.Module:
         """The module for these `inputs` and this many `outputs`."""
         k_embedding, k_first, k_second, *keys = jax.random.split(key, self.depth + 4)
-        embedding = Embedding(inputs, self.harmonics, self.fourier, k_embedding)
+        embedding = Embedding(inputs, self.harmonics, self.waves, self.fourier, k_embedding)
         entry, inner = (embedding.size, self.width), (self.width, self.width)
         sizes = [entry, *[inner] * (self.depth - 1), (self.width, outputs)]
         if self.gated:
@@ -266,6 +278,7 @@ class PirateNet:
     harmonics: int = 2
     fourier: Fourier | None = field(default_factory=Fourier)
     factorised: bool = True
+    waves: bool = True
 
     def __post_init__(self) -> None:
         _check_sizes(width=self.width, depth=self.depth, harmonics=self.harmonics)
@@ -279,7 +292,7 @@ class PirateNet:
     def build(self, inputs: Inputs, outputs: int, key: PRNGKeyArray) -> eqx.Module:
         """The module for these `inputs` and this many `outputs`."""
         k_embedding, *keys = jax.random.split(key, 5 + 3 * self.depth)
-        embedding = Embedding(inputs, self.harmonics, self.fourier, k_embedding)
+        embedding = Embedding(inputs, self.harmonics, self.waves, self.fourier, k_embedding)
         entry, inner = (embedding.size, self.width), (self.width, self.width)
         sizes = [entry, entry, entry, *[inner] * (3 * self.depth), (self.width, outputs)]
         u, v, first, *inside, last = dense_layers(sizes, keys, self.factorised)

@@ -20,8 +20,8 @@ import numpy as np
 from jaxtyping import Array
 from scipy.signal import resample
 
-from pinnact.fields import Field, Frame
 from pinnact.kinks import Waves
+from pinnact.linearisation import linearised
 from pinnact.operators import Index, PointFunction
 from pinnact.problem import Problem
 
@@ -133,31 +133,10 @@ def _symbols(matrices: dict[Index, np.ndarray], waves: np.ndarray) -> np.ndarray
 def _linearisation(problem: Problem) -> Linearisation | None:
     """The matrices by index of the equations linearised at constant outputs; None unless they are of first order in
     time and know all their coefficients and take no value at another point."""
-    indices: set[Index] = set()
-    coefficients = problem.coefficient_functions()
-    size = sum(unknown.size for unknown in problem.fields.values())
-    if any(residual.record.probed for residual in problem.residuals_by_name.values()):
+    rows = linearised(problem)
+    if rows is None or (1,) not in rows.indices or not all(set(index) <= {0} for index in rows.indices - {(1,)}):
         return None
-    for name in problem.equations:
-        residual = problem.residuals_by_name[name]
-        if set(residual.arguments) & set(problem.inferred):
-            return None
-        indices |= {i for unknown in problem.fields for i in residual.record.indices.get(unknown, set())}
-    if (1,) not in indices or not all(set(index) <= {0} for index in indices - {(1,)}):
-        return None
-    order = sorted(indices | {()})
-
-    def rows(table: dict[Index, Array], point: Array) -> Array:
-        fields, span = {}, 0
-        for name, unknown in problem.fields.items():
-            own = {i: unknown.assemble(table[i][span : span + unknown.size]) for i in order}
-            fields[name] = _fixed(name, point, problem.frame, own)
-            span += unknown.size
-        for name, f in coefficients.items():
-            fields[name] = Field(name, f, point, problem.frame, {})
-        return jnp.concatenate([problem.residuals_by_name[name](fields, point) for name in problem.equations])
-
-    zero = {index: jnp.zeros(size) for index in order}
+    zero = {index: jnp.zeros(rows.size) for index in sorted(rows.indices)}
     return lambda outputs, point: jax.jacfwd(rows)(zero | {(): outputs}, point)
 
 
@@ -171,10 +150,3 @@ def _constant(at: Linearisation, bases: np.ndarray, problem: Problem) -> Linear 
         return None
     linear = {index: matrix[0] for index, matrix in found.items()}
     return linear if np.max(np.linalg.cond(linear[(1,)])) < WORST_CONDITION else None
-
-
-def _fixed(name: str, point: Array, frame: Frame, table: dict[Index, Array]) -> Field:
-    def no_function(q: Array) -> Array:
-        raise TypeError(f"{name}(q) can't be linearised here")
-
-    return Field(name, no_function, point, frame, table)

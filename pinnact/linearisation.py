@@ -1,0 +1,50 @@
+"""The equations of a problem as a function of the derivatives that they take, to be differentiated by them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+from pinnact.fields import Field, Frame
+from pinnact.operators import Index
+from pinnact.problem import Problem
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The residuals `(r,)` of all equations at a point, given all derivatives of all real outputs there, by index."""
+
+    problem: Problem
+    indices: frozenset[Index]
+    size: int
+
+    def __call__(self, table: Mapping[Index, ArrayLike], point: Array) -> Array:
+        problem, fields = self.problem, {}
+        for name, unknown in problem.fields.items():
+            own = {i: unknown.assemble(jnp.asarray(table[i])[problem.spans[name]]) for i in sorted(self.indices)}
+            fields[name] = _fixed(name, point, problem.frame, own)
+        for name, f in problem.coefficient_functions().items():
+            fields[name] = Field(name, f, point, problem.frame, {})
+        return jnp.concatenate([problem.residuals_by_name[name](fields, point) for name in problem.equations])
+
+
+def linearised(problem: Problem) -> Rows | None:
+    """The equations as such a function; None where they take values at other points or unknown coefficients."""
+    if any(residual.record.probed for residual in problem.residuals_by_name.values()):
+        return None
+    indices: set[Index] = {()}
+    for name in problem.equations:
+        residual = problem.residuals_by_name[name]
+        if set(residual.arguments) & set(problem.inferred):
+            return None
+        indices |= {i for unknown in problem.fields for i in residual.record.indices.get(unknown, set())}
+    return Rows(problem, frozenset(indices), sum(unknown.size for unknown in problem.fields.values()))
+
+
+def _fixed(name: str, point: Array, frame: Frame, table: Mapping[Index, Array]) -> Field:
+    def no_function(q: Array) -> Array:
+        raise TypeError(f"{name}(q) can't be linearised here")
+
+    return Field(name, no_function, point, frame, dict(table))
