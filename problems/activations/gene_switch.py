@@ -23,8 +23,8 @@ def gene_switch(seeds: int = 5) -> Finding:
 
     Concentrations in units of the threshold, time in lifetimes of the proteins: `A' = s / (1 + (B/K)^n) - A`, B
     alike, s = 4, n = 2, K = 1. With a = log A, b = log B that is `a' = s e^-a sigmoid(n (log K - b)) - 1`, an ODE
-    problem of two populations of cells, at first (A, B) = (3, 0.8) and (0.5, 2). Measures errors of trajectories (two
-    seeds) against an integrator of order eight; where they end, against the states found by algebra, whose stability is
+    problem of two populations of cells, at first (A, B) = (3, 0.8) and (0.5, 2). Measures errors of trajectories
+    against an integrator of order eight; where they end, against the states found by algebra, whose stability is
     that of the linearised equations; n and K inferred from 40 instants of both genes with 5 % noise, guessed twice off.
     From (2, 1) and (0.5, 1) to time 16, a narrow choice, one network of five ended in the wrong state.
 
@@ -32,7 +32,7 @@ def gene_switch(seeds: int = 5) -> Finding:
     """
     problem, network = _toggle(), pn.MLP(width=16, depth=2)
     solve = lambda p, seed: pn.solve(p, network, steps=300, seed=seed, points=pn.Points(interior=200, condition=10))
-    solved = [solve(problem, seed) for seed in range(min(seeds, 2))]  # each compiles anew, for seconds
+    solved = [solve(problem, seed) for seed in range(seeds)]
     inferred = [solve(_observed(problem, seed), seed) for seed in range(seeds)]
     states, ends = _states(HILL), [np.exp([s(t=DURATION)[gene] for gene in "ab"]) for s in solved]
     wanted = np.array([[states[-1], states[0]], [states[0], states[-1]]])
