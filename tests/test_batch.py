@@ -209,6 +209,20 @@ def test_a_process_that_dies_again_and_again_is_a_row(problem, tmp_path, monkeyp
     assert results.rows[0]["status"] == "failed" and "SIGKILL, 2 times" in results.rows[0]["reason"]
 
 
+def test_a_cell_that_is_killed_when_tried_again_tells_the_new_reason(problem, tmp_path, monkeypatch):
+    monkeypatch.setattr(pools, "TRIES", 1)
+    again = tmp_path / "again"
+    (tmp_path / "decay.py").write_text(
+        f"import os, signal\nif os.path.exists({str(again)!r}):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "raise ValueError('the first reason')\n"
+    )
+    reasons = []
+    for _ in range(2):
+        reasons.append(batch.run(grid(problem), tmp_path / "out", batch.Processes(1)).rows[0]["reason"])
+        again.touch()
+    assert "the first reason" in reasons[0] and "SIGKILL" in reasons[1]
+
+
 def test_the_command_ends_with_130_and_goes_on(problem, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "pinnact", "compare", problem, "--seeds", "2", "--steps", "30", "--workers", "1"]
