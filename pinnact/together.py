@@ -5,6 +5,7 @@ same time is computed at once. On two CPU cores five seeds together cost 3.3 tim
 4,000, so there a process a core is faster; on an accelerator seeds together are.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -18,12 +19,14 @@ from pinnact.optimisers import AbstractOptimiser
 from pinnact.run import Run
 from pinnact.solution import Solution
 
+logger = logging.getLogger("pinnact")
 PROBE = 20  # steps by which the gain is measured
 
 
 def together(runs: Sequence[Run]) -> list[Solution]:
-    """Train runs that differ by their seed only, and return their solutions in order.
+    """Train runs that differ by their seed only, and return their solutions in order, each with the `gain` of all.
 
+    After a signal the gain is None: more steps would only delay the end.
     ValueError where their networks hold different constants (random Fourier features): these can't share a call.
     """
     asked: dict[int, Chunk] = {}
@@ -36,25 +39,31 @@ def together(runs: Sequence[Run]) -> list[Solution]:
         except StopIteration as end:
             ended[i] = end.value
 
-    with Interrupts() as interrupts, runs[0].line:
-        for i, run in enumerate(runs):
-            run.interrupts = interrupts
-            if i:  # what the first has compiled serves all
-                run.shared, run.optimiser = runs[0].flat, runs[0].plan
-            go_on(i, wishes[i].__next__)
-        crew = Crew(runs[0].flat, len(runs))
-        while asked:
-            method = asked[min(asked)].optimiser
-            members = [i for i, wish in asked.items() if eqx.tree_equal(wish.optimiser, method)]
-            given = [asked.pop(i) for i in members]
-            try:
-                answers = crew.compute(method, given)
-            except KeyboardInterrupt as stop:
-                for i in members:
-                    go_on(i, lambda i=i, stop=stop: wishes[i].throw(stop))
-                continue
-            for i, answer in zip(members, answers, strict=True):
-                go_on(i, lambda i=i, answer=answer: wishes[i].send(answer))
+    with Interrupts() as interrupts:
+        with runs[0].line:
+            for i, run in enumerate(runs):
+                run.interrupts = interrupts
+                if i:  # what the first has compiled serves all
+                    run.shared, run.optimiser = runs[0].flat, runs[0].plan
+                go_on(i, wishes[i].__next__)
+            crew = Crew(runs[0].flat, len(runs))
+            while asked:
+                method = asked[min(asked)].optimiser
+                members = [i for i, wish in asked.items() if eqx.tree_equal(wish.optimiser, method)]
+                given = [asked.pop(i) for i in members]
+                try:
+                    answers = crew.compute(method, given)
+                except KeyboardInterrupt as stop:
+                    for i in members:
+                        go_on(i, lambda i=i, stop=stop: wishes[i].throw(stop))
+                    continue
+                for i, answer in zip(members, answers, strict=True):
+                    go_on(i, lambda i=i, answer=answer: wishes[i].send(answer))
+        faster = None if interrupts.stopped else gain(runs)
+    if faster is not None:
+        logger.info("%d seeds together: %.1f times as fast as one after the other", len(runs), faster)
+    for solution in ended.values():
+        solution.summary["gain"] = faster
     return [ended[i] for i in range(len(runs))]
 
 

@@ -32,7 +32,7 @@ from pinnact.smoothness import check_smoothness
 from pinnact.solution import Solution
 from pinnact.storage import network_data, problem_data
 from pinnact.system import System
-from pinnact.together import gain, together
+from pinnact.together import together
 from pinnact.weights import AbstractWeights, Fixed
 
 logger = logging.getLogger("pinnact")
@@ -91,9 +91,9 @@ def solve_seeds(
     """Train several seeds (0, 1, ... for a number) in one compiled call; `options` are those of `solve`.
 
     Faster than one after the other on an accelerator and for small systems; how much is measured at the end, by some
-    more steps, and said in the log and as `gain` in each summary. On CPUs with several cores a process each is faster
-    (`pinnact compare`). A `budget` is that of all together. `checkpoint` is a folder, which gets one for each seed, or
-    one `Checkpoints` a seed.
+    more steps, and said in the log and as `gain` in each summary (None where a signal ended training). On CPUs with
+    several cores a process each is faster (`pinnact compare`). A `budget` is that of all together. `checkpoint` is a
+    folder, which gets one for each seed, or one `Checkpoints` a seed.
     """
     for taken in ("seed", "devices"):
         if taken in options:
@@ -181,13 +181,7 @@ def _train(
                 )
                 for seed, keeper in zip(seeds, keepers, strict=True)
             ]  # fmt: skip
-            if len(runs) == 1:
-                return [alone(runs[0])]
-            solutions, faster = together(runs), gain(runs)
-        for solution in solutions:
-            solution.summary["gain"] = faster
-        logger.info("%d seeds together: %.1f times as fast as one after the other", len(runs), faster)
-        return solutions
+            return [alone(runs[0])] if len(runs) == 1 else together(runs)
 
 
 def _digest(*arrays: np.ndarray) -> str:

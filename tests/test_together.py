@@ -1,5 +1,8 @@
 """Seeds in one batched call: each ends where it ends alone, also where some are ready sooner than others."""
 
+import os
+import signal
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from made_up import decay
 
 import pinnact as pn
 from pinnact import together
+from pinnact.history import History
 from pinnact.optimisers import LBFGS, Stage, adam
 
 SMALL = {"points": pn.Points(interior=32, condition=4)}
@@ -43,11 +47,34 @@ def test_each_seed_has_its_own_checkpoints(tmp_path):
     assert [s.summary["resumed"] for s in more] == [[6], [6]] and first[0].summary["steps"] == 6
 
 
-def test_the_gain_is_measured(monkeypatch):
-    kept = []
-    monkeypatch.setattr("pinnact.training.together", lambda runs: kept.append(runs) or together.together(runs))
-    pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=3, steps=3, optimiser="adam", **SMALL)
-    assert 0.05 < together.gain(kept[0]) < 50
+def test_the_gain_is_measured():
+    solutions = pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=3, steps=3, optimiser="adam", **SMALL)
+    assert len({solution.summary["gain"] for solution in solutions}) == 1
+    assert 0.05 < solutions[0].summary["gain"] < 50
+
+
+def test_a_signal_ends_all_seeds_at_once(monkeypatch):
+    """Nothing is measured then, which would take more steps."""
+    monkeypatch.setattr(together, "gain", lambda _: pytest.fail("measured after a signal"))
+    append = History.append
+
+    def watched(self, step, *rest):
+        append(self, step, *rest)
+        if step == 1:
+            monkeypatch.setattr(History, "append", append)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(History, "append", watched)
+    solutions = pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=2, steps=50, optimiser="adam", **SMALL)
+    assert [s.summary["stopped"] for s in solutions] == ["terminated"] * 2
+    assert all(s.summary["steps"] < 50 and s.summary["gain"] is None for s in solutions)
+
+
+def test_a_signal_while_the_gain_is_measured_loses_nothing(monkeypatch):
+    measure = together.gain
+    monkeypatch.setattr(together, "gain", lambda runs: os.kill(os.getpid(), signal.SIGINT) or measure(runs))
+    solutions = pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=2, steps=3, optimiser="adam", **SMALL)
+    assert [s.summary["steps"] for s in solutions] == [3, 3]
 
 
 @pytest.mark.parametrize(
