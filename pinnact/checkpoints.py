@@ -32,11 +32,15 @@ PARTS: dict[str, type] = {"step": int, "run": dict, "versions": dict, "numbers":
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where and how often the state of a run is written: to `folder`, every `every` seconds, the newest `keep` kept."""
+    """Where and how often the state of a run is written: to `folder`, every `every` seconds, the newest `keep` kept.
+
+    No other process can take the folder while the run trains, or, given `until`, until that is closed.
+    """
 
     folder: str | PathLike[str]
     every: float = 60.0
     keep: int = 2
+    until: ExitStack | None = None
 
     def __post_init__(self) -> None:
         if not self.every >= 0:
@@ -84,7 +88,7 @@ class Keeper:
 
     def __enter__(self) -> "Keeper":
         if self.writes and self.checkpoints is not None:
-            self.held.enter_context(held(self.checkpoints.path))
+            (self.checkpoints.until or self.held).enter_context(held(self.checkpoints.path))
             for left in self.checkpoints.path.glob(f".*{SUFFIX}"):
                 left.unlink()  # of a process that was killed while it wrote
         return self

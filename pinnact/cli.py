@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -106,15 +107,17 @@ def solve(
     if not quiet:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         logging.getLogger("pinnact").setLevel(logging.INFO)
-    solution = solve_problem(
-        made, recipe, optimiser=optimiser, seed=seed, budget=budget, steps=steps, hard=not no_hard, engine=engine,
-        precision="float32" if float32 else "float64", allow_rough=allow_rough, device=_device(device),
-        devices=_devices(devices), checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every), progress=not quiet,
-    )  # fmt: skip
-    solution.summary["command"] = shlex.join(["pinnact", *sys.argv[1:]])
-    if not hosts.first():
-        return
-    solution.write(folder)
+    with ExitStack() as until:  # the results are written: another process would train on, and write its own
+        solution = solve_problem(
+            made, recipe, optimiser=optimiser, seed=seed, budget=budget, steps=steps, hard=not no_hard, engine=engine,
+            precision="float32" if float32 else "float64", allow_rough=allow_rough, device=_device(device),
+            devices=_devices(devices), progress=not quiet,
+            checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every, until=until),
+        )  # fmt: skip
+        solution.summary["command"] = shlex.join(["pinnact", *sys.argv[1:]])
+        if not hosts.first():
+            return
+        solution.write(folder)
     if not quiet:
         _report(solution.summary, folder)
     if solution.summary["stopped"] == "not finite":

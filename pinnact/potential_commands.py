@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,18 +69,19 @@ def fit(
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         logging.getLogger("pinnact").setLevel(logging.INFO)
         say(f"{learn!r}; {getattr(recipe, 'name', type(recipe).__name__)}: {reason}")
-    surface = potentials.fit(
-        learn, recipe, budget=budget, steps=steps, seed=seed, allow_rough=allow_rough, progress=not quiet,
-        checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every),
-    )  # fmt: skip
-    surface = surface.calibrated(check) if members != 1 else surface
-    summary = surface.summary | {"reason": reason, "tested_on": len(check)} | surface.errors(check)
-    surface.save(folder)
-    if surface.calibration is not None:
-        surface.calibration.plot().savefig(folder / "uncertainty.png", dpi=150)
-    if len(surface.history):
-        surface.history.write(folder / "history.csv")
-    _write(folder / "summary.json", summary)
+    with ExitStack() as until:  # the results are written: another process would train on, and write its own
+        surface = potentials.fit(
+            learn, recipe, budget=budget, steps=steps, seed=seed, allow_rough=allow_rough, progress=not quiet,
+            checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every, until=until),
+        )  # fmt: skip
+        surface = surface.calibrated(check) if members != 1 else surface
+        summary = surface.summary | {"reason": reason, "tested_on": len(check)} | surface.errors(check)
+        surface.save(folder)
+        if surface.calibration is not None:
+            surface.calibration.plot().savefig(folder / "uncertainty.png", dpi=150)
+        if len(surface.history):
+            surface.history.write(folder / "history.csv")
+        _write(folder / "summary.json", summary)
     _report(summary, folder)
     if summary["stopped"] == "not finite":
         say("training left the finite numbers; take a lower rate or clean the data", style="red")

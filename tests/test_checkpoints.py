@@ -369,3 +369,30 @@ def test_the_command_line_says_how_to_go_on(pinnact, tmp_path, monkeypatch, capl
     assert code == 0
     one, other = (files.read_arrays(Path(d, "solution.eqx"), "pinnact solution", 1)[1] for d in ("run", "whole"))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
+
+
+def held_while(monkeypatch, kind, method):
+    """A list that tells, for each call of `method`, whether the checkpoints of `run` were held then."""
+    seen, original = [], getattr(kind, method)
+
+    def watched(self, *given):
+        try:
+            with files.held(Path("run", "checkpoints")):
+                seen.append(False)
+        except ValueError:
+            seen.append(True)
+        return original(self, *given)
+
+    monkeypatch.setattr(kind, method, watched)
+    return seen
+
+
+def test_no_other_process_can_take_the_folder_before_the_results_are_there(pinnact, monkeypatch):
+    seen = held_while(monkeypatch, pn.Solution, "write")
+    assert pinnact(*COMMAND, "--out", "run", "--quiet")[0] == 0
+    saved = held_while(monkeypatch, pn.potentials.Surface, "save")
+    fit = ("potential", "fit", "potentials/ammonia", "--train", "20", "--model", "invariant", "--steps", "2", "--quiet")
+    shutil.rmtree("run")
+    assert pinnact(*fit, "--out", "run")[0] == 0 and (seen, saved) == ([True], [True])
+    with files.held(Path("run", "checkpoints")):
+        pass
