@@ -1,6 +1,7 @@
 """Strict settings for every test: float64, no silent rank promotion; warnings are errors (pyproject.toml)."""
 
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -11,11 +12,13 @@ matplotlib.use("Agg")
 
 import jax
 import pytest
+from bad_inputs import make_files
 
 from pinnact import cli
 from pinnact.potentials.reading import read
 
 ROOT = Path(__file__).parents[1]
+SECONDS = 60  # in which a test of a reader must end
 ETHANOL = ROOT / "problems" / "potentials" / "ethanol_test.npz"
 
 # Both workers, and the next run, find what was compiled before: most of the tests' time is compilation.
@@ -53,3 +56,39 @@ def ethanol():
 def few(ethanol):
     """Twelve of them."""
     return ethanol[:12]
+
+
+@pytest.fixture
+def no_hang():
+    """Fails a test that takes more than a minute: a reader that hangs."""
+
+    def late(*_):
+        raise AssertionError(f"a reader hangs: more than {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def bad_files(tmp_path_factory):
+    """A folder with all files that cases of bad input name."""
+    return make_files(tmp_path_factory.mktemp("bad"))
+
+
+@pytest.fixture
+def among_bad_files(bad_files, monkeypatch):
+    """That folder as the working one, looked at before and after: nothing may be written."""
+    monkeypatch.chdir(bad_files)
+    content = lambda: {
+        path: path.read_bytes() if path.is_file() else None
+        for path in bad_files.rglob("*")
+        if "__pycache__" not in path.parts
+    }
+    before = content()
+    (bad_files / "locked").chmod(0o500)
+    yield
+    (bad_files / "locked").chmod(0o700)
+    assert content() == before

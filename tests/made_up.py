@@ -1,4 +1,4 @@
-"""Small problems that tests of solutions use; `HEAT` is the source of one, for a process of its own."""
+"""Small problems that tests of solutions use; `HEAT` and `DECAY` are sources, for files of their own."""
 
 import numpy as np
 
@@ -22,6 +22,19 @@ def heat(diffusivity=0.2, amplitude=1.0):
         },
         reference=lambda x, t: amplitude * np.exp(-diffusivity * pi**2 * t) * np.sin(pi * x),
         name="heat",
+    )
+"""
+DECAY = """
+import numpy as np
+import pinnact as pn
+
+def decay(rate=1.0):
+    domain = pn.Time(t=(0, 1))
+    return pn.Problem(
+        domain,
+        equations={"decay": lambda u: u.t + rate * u},
+        conditions={"start": pn.On(domain.initial, lambda u: u - 1)},
+        reference=lambda t: np.exp(-rate * t),
     )
 """
 namespace: dict = {}

@@ -10,25 +10,13 @@ import threading
 import time
 
 import pytest
+from made_up import DECAY
 
 from pinnact import batch
 from pinnact.batch import pools, tables, work
 from pinnact.batch.cells import Cell
 from pinnact.batch.pools import AbstractPool
 
-DECAY = """
-import numpy as np
-import pinnact as pn
-
-def decay(rate=1.0):
-    domain = pn.Time(t=(0, 1))
-    return pn.Problem(
-        domain,
-        equations={"decay": lambda u: u.t + rate * u},
-        conditions={"start": pn.On(domain.initial, lambda u: u - 1)},
-        reference=lambda t: np.exp(-rate * t),
-    )
-"""
 SMALL = {"width": 4, "depth": 1, "steps": 5}
 
 

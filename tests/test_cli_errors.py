@@ -1,6 +1,6 @@
 """Problem files with mistakes: exit code 2, one line with the file and what is wrong, nothing written.
 
-Other bad input stands in the table of `test_bad_inputs.py`.
+Other bad input stands in the tables of `test_bad_solve.py` and its like.
 """
 
 import pytest

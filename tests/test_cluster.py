@@ -7,24 +7,11 @@ import threading
 import time
 
 import pytest
+from made_up import DECAY
 
 from pinnact import batch
 
 distributed = pytest.importorskip("distributed")
-
-DECAY = """
-import numpy as np
-import pinnact as pn
-
-def decay():
-    domain = pn.Time(t=(0, 1))
-    return pn.Problem(
-        domain,
-        equations={"decay": lambda u: u.t + u},
-        conditions={"start": pn.On(domain.initial, lambda u: u - 1)},
-        reference=lambda t: np.exp(-t),
-    )
-"""
 
 
 @pytest.mark.slow

@@ -9,21 +9,9 @@ import sys
 import time
 
 import pytest
+from made_up import DECAY
 
 from pinnact import hosts
-
-PROBLEM = """
-import jax.numpy as jnp, numpy as np, pinnact as pn
-
-def decay():
-    domain = pn.Time(t=(0, 1))
-    return pn.Problem(
-        domain,
-        equations={"decay": lambda u: u.t + u},
-        conditions={"start": pn.On(domain.initial, lambda u: u - 1)},
-        reference=lambda t: np.exp(-t),
-    )
-"""
 
 
 def free_port():
@@ -33,7 +21,7 @@ def free_port():
 
 
 def start(folder, steps, processes, *more):
-    (folder / "decay.py").write_text(PROBLEM)
+    (folder / "decay.py").write_text(DECAY)
     command = [sys.executable, "-m", "pinnact", "solve", str(folder / "decay.py"), "--steps", str(steps)]
     command += ["--width", "6", "--depth", "1", "--no-hard", "--out", str(folder / f"run{processes}"), *more]
     environment = dict(os.environ, JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="1")
