@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pinnact.files import held, plain_data, read_arrays, write_arrays
@@ -118,7 +117,7 @@ class Keeper:
         for key in (*self.run, *header["run"]):
             mine, saved = self.run.get(key), header["run"].get(key)
             if mine != saved:
-                was, now = _differing(saved, mine)
+                was, now = differing(saved, mine)
                 raise ValueError(
                     f"{path}: of another run, {key} was {was} and is {now}; give the same, or another folder"
                 )
@@ -176,24 +175,6 @@ class Keeper:
         return not self.failing
 
 
-def restore(saved: Saved, arrays: Sequence[np.ndarray], like: Any, shapes: bool = True) -> Any:
-    """The pytree `like` (arrays, or their shapes) with saved `arrays` in place of its own.
-
-    Raises ValueError where their number, a type or, if asked for, a shape differs.
-    """
-    leaves, structure = jax.tree.flatten(like)
-    if len(leaves) != len(arrays):
-        raise ValueError(f"{saved.path}: holds {len(arrays)} arrays where {len(leaves)} are needed; start anew")
-    values = []
-    for leaf, array in zip(leaves, arrays, strict=True):
-        is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        if not is_key and (array.dtype != leaf.dtype or (shapes and array.shape != leaf.shape)):
-            was, now = f"{array.dtype}{list(array.shape)}", f"{leaf.dtype}{list(leaf.shape)}"
-            raise ValueError(f"{saved.path}: of another network or optimiser, {was} instead of {now}; give the same")
-        values.append(jax.random.wrap_key_data(jnp.asarray(array)) if is_key else jnp.asarray(array))
-    return jax.tree.unflatten(structure, values)
-
-
 def _array(leaf: Any) -> np.ndarray:
     is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
@@ -204,7 +185,7 @@ def _words(value: Any) -> Any:
     return json.loads(re.sub(r" at 0x[0-9a-f]+", "", json.dumps(value)))
 
 
-def _differing(saved: Any, mine: Any) -> tuple[str, str]:
+def differing(saved: Any, mine: Any) -> tuple[str, str]:
     """Both as text; of long texts, the words from where they differ."""
     one, other = (json.dumps(value).replace('"', "") for value in (saved, mine))
     if max(len(one), len(other)) <= LONG:

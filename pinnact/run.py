@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array
 
 from pinnact import hosts, memory
-from pinnact.checkpoints import Keeper, Saved, restore
+from pinnact.checkpoints import Keeper
 from pinnact.coefficients import CONSTANTS
 from pinnact.collocation import AbstractResampling, Points
 from pinnact.flat import Chunk, Flat, Outcome, Watch
@@ -22,6 +22,7 @@ from pinnact.limits import Limits
 from pinnact.model import Model, Networks, build_model, describe
 from pinnact.optimisers import AbstractOptimiser, Stage, described, stages
 from pinnact.placement import AbstractPlacement
+from pinnact.resuming import RECOVERIES, Position, resume, save
 from pinnact.scoring import Score
 from pinnact.solution import Solution
 from pinnact.system import System, not_finite
@@ -30,33 +31,6 @@ from pinnact.weights import AbstractWeights
 logger = logging.getLogger("pinnact")
 CARRIED_AT = 0.35  # the share of a run after which a lift is carried along what is known of the field by then
 CHUNK_SECONDS, LONGEST_CHUNK = 0.5, 5.0  # how long the compiled loop runs between two looks: longer in long runs
-RECOVERIES = 3  # how often a run goes back to its last finite state and on from there with more care
-ROUND_OFF = 1e4  # in units of eps: residuals so small may differ between machines
-SAME_LOSS = 1e-2  # relative; a loss that differs more where a run goes on is that of other equations or data
-
-
-@dataclass
-class Position:
-    """Where a run stands: the plain numbers that a checkpoint holds beside the arrays.
-
-    `seconds` are those of all processes so far; `first` and `begun` are step and seconds at which the stage began;
-    `loss` is that of the parameters, `seen` what the last step reported, `since` the steps since the `best` of these.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    stage: int = 0
-    first: int = 0
-    begun: float = 0.0
-    loss: float = math.nan
-    seen: float = math.inf
-    best: float = math.inf
-    since: int = 0
-    stalled: bool = False
-    carried: bool = False
-    resumed: list[int] = field(default_factory=list)
-    recovered: list[int] = field(default_factory=list)
-
 
 Wishes = Generator[Chunk, Outcome, Any]
 
@@ -100,16 +74,17 @@ class Run:
         self.good = self.flat.start
         budget = None if self.limits.steps else self.limits.budget
         plan = self.plan = stages(self.optimiser, self.good.size, self.precision, budget)
+        self.methods = described(plan)
         memory.check(self.system, model, self.batches, plan)
         lift_error = self.score.errors(self._values(jnp.zeros_like(self.good))) if self.system.ansatz.lift else {}
-        self.state = None if saved is None else self._resume(saved)
+        self.state = None if saved is None else resume(self, saved)
         try:
             for number in range(self.at.stage, len(plan)):
                 self.at.stage = number
                 yield from self._stage(plan[number], last=number == len(plan) - 1)
                 if self.stopped not in ("stage", "stalled"):
                     break
-            self._save()
+            save(self)
         except KeyboardInterrupt:
             self.stopped = self.interrupts.stopped or "interrupted"
         self.stopped = "steps" if self.stopped == "stage" else self.stopped
@@ -159,65 +134,6 @@ class Run:
             "observed": [{"points": len(o.points), "unknowns": list(o.values)} for o in problem.observations],
         }
 
-    # -- checkpoints --------------------------------------------------------------------------------------------
-
-    def _save(self) -> None:
-        """A checkpoint of the state after the last chunk; none of a state that is no longer finite."""
-        if not self.keeper.writes or self.state is None or self.stopped == "not finite":
-            return
-        numbers = asdict(self.at) | {"seconds": self.read, "optimisers": described(self.plan)[: self.at.stage + 1]}
-        along = [self.flat.of(model) for model in self.system.along]
-        arrays = (self.good, self.state, self.batches, self.loss_weights, along, self.history.table())
-        sizes = [len(jax.tree.leaves(part)) for part in arrays]
-        self.keeper.save(self.at.step, numbers | {"sizes": sizes}, arrays)
-
-    def _resume(self, saved: Saved) -> Any:
-        """Put everything where it was and return the optimiser's state; ValueError for another optimiser or problem."""
-        numbers = dict(saved.numbers)
-        sizes, optimisers = numbers.pop("sizes"), numbers.pop("optimisers")
-        self.at = Position(**numbers)
-        if optimisers != (mine := described(self.plan)[: self.at.stage + 1]):
-            raise ValueError(
-                f"{saved.path}: of another run, optimisers were {', '.join(optimisers)} and are {', '.join(mine)}; "
-                "give the same, or another folder"
-            )
-        parts, begin = [], 0
-        for size in sizes:
-            parts.append(saved.arrays[begin : begin + size])
-            begin += size
-        self.good = restore(saved, parts[0], self.good)
-        value, gradient = jax.ShapeDtypeStruct((), self.good.dtype), self.good
-        optimiser = self.plan[self.at.stage].optimiser.eased(len(self.at.recovered))
-        state = restore(saved, parts[1], jax.eval_shape(optimiser.init, self.good, value, gradient))
-        for flat in parts[4]:
-            system = self.system.carried(self.flat.model(jnp.asarray(flat)))
-            if system is None:
-                raise ValueError(f"{saved.path}: of another problem, its lift can't be made again; start anew")
-            self.system = system
-        self.lifted = self.system.lifted(self.where)
-        self.batches = restore(saved, parts[2], self.batches, shapes=False)
-        self.loss_weights = restore(saved, parts[3], self.loss_weights)
-        self.history.fill(parts[5][0])
-        self._check(saved)
-        self.at.resumed.append(self.at.step)
-        return state
-
-    def _check(self, saved: Saved) -> None:
-        """Refuse where equations or prescribed values aren't those of the checkpoint: functions can't be compared."""
-        for name, batch in self.batches.items():
-            again = self.system.batch(self.system.groups[name], np.asarray(batch.points)).lift or {}
-            for index, values in (batch.lift or {}).items():
-                scale = 1 + float(jnp.max(jnp.abs(values)))
-                if not np.allclose(again[index], values, rtol=0.0, atol=1e-6 * scale):
-                    raise ValueError(f"{saved.path}: of another problem, what is built in differs; start anew")
-        value, _, _ = self._evaluate(self.good)
-        floor = (ROUND_OFF * float(jnp.finfo(value.dtype).eps)) ** 2
-        if abs(float(value) - self.at.loss) > SAME_LOSS * abs(self.at.loss) + floor:
-            raise ValueError(
-                f"{saved.path}: of another problem, the loss was {self.at.loss:.6g} and is {float(value):.6g}: "
-                "equations or data differ; give the same, or another folder"
-            )
-
     # -- the loop -----------------------------------------------------------------------------------------------
 
     def _stage(self, stage: Stage, last: bool) -> Wishes:
@@ -256,7 +172,7 @@ class Run:
             self._log(at.loss, parts)
             self.stopped = self._reason(stage, last)
             if not self.stopped and self.keeper.due:
-                self._save()
+                save(self)
         if self.stopped in ("stage", "stalled") and not last:
             self.state = None
 

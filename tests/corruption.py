@@ -8,6 +8,7 @@ import tracemalloc
 import warnings
 import zipfile
 from contextlib import contextmanager
+from copy import deepcopy
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
@@ -118,7 +119,7 @@ def changed_tree(draw, whole):
             place = place[step]
         kind = draw(st.sampled_from(["replace", "replace", "remove", "double"]))
         if kind == "replace":
-            place[key] = draw(VALUES)
+            place[key] = deepcopy(draw(VALUES))  # which the next change may change
         elif kind == "remove":
             del place[key]
         elif isinstance(place, list):

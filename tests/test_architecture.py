@@ -59,12 +59,13 @@ LEVELS = (
         "scoring",
         "progress",
         "checkpoints",
+        "restoring",
         "placement",
         "flat",
         "memory",
     ),
     ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export", "c_source"),
-    ("run", "drive", "together", "training", "potentials", "orbitals", "atlas"),
+    ("resuming", "run", "drive", "together", "training", "potentials", "orbitals", "atlas"),
     ("cli", "potential_commands", "atlas_command", "compare_command", "batch", "console", "doctor", "library"),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

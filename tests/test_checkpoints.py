@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import pinnact as pn
-from pinnact import checkpoints, files
+from pinnact import checkpoints, files, restoring
 from pinnact.checkpoints import Checkpoints, Keeper
 from pinnact.history import History
 from pinnact.interrupts import Interrupts
@@ -337,10 +337,10 @@ def test_a_key_of_jax_survives(tmp_path):
     with Keeper(tmp_path, {}) as keeper:
         assert keeper.save(1, {}, state)
         saved = keeper.newest()
-    again = checkpoints.restore(saved, saved.arrays, state)
+    again = restoring.restore(saved, saved.arrays, state)
     assert jax.random.normal(again["key"]) == jax.random.normal(state["key"])
     with pytest.raises(ValueError, match="holds 2 arrays where 1 are needed"):
-        checkpoints.restore(saved, saved.arrays, {"x": state["x"]})
+        restoring.restore(saved, saved.arrays, {"x": state["x"]})
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from pinnact.checkpoints import Keeper, restore
+from pinnact.checkpoints import Keeper
 from pinnact.history import History
 from pinnact.interrupts import Interrupts
 from pinnact.limits import Limits
@@ -26,6 +26,7 @@ from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.potential import AbstractPotential, is_trained
 from pinnact.precision import precision
 from pinnact.progress import NoProgress, ProgressLine
+from pinnact.restoring import is_seconds, plain, refill, restore
 
 CHUNK_SECONDS = 1.0  # how long the compiled loop runs between two looks at the clock
 TESTS = 200  # how often a number of steps is divided to test on the frames held out
@@ -172,9 +173,9 @@ def match(
     state, schedule = _State.of(trained), _Schedule(limits)
     history, stopped, size, earlier = History(("energy", "forces")), "", 1, 0.0
     if saved := keeper.newest():
-        *arrays, rows = saved.arrays
-        state, earlier = restore(saved, arrays, state), saved.numbers["seconds"]
-        history.fill(rows)
+        earlier = plain(saved, {"seconds": is_seconds})["seconds"]
+        state = restore(saved, saved.arrays[:-1], state)
+        refill(saved, saved.arrays[-1:], history)
         stopped = schedule.over(state, earlier)
     passed = lambda: earlier + time.perf_counter() - began
     keep = lambda: keeper.save(int(state.count), {"seconds": passed()}, (state, history.table()))
