@@ -57,6 +57,7 @@ class Run:
     stopped: str = ""
     history: History = field(init=False)
     shared: Flat | None = None  # of another seed
+    plan: Sequence[Stage] = ()  # of another seed as well, since functions of Optax equal only themselves
     interrupts: Interrupts = field(default_factory=Interrupts)
     read: float = 0.0  # what the clock said last
 
@@ -73,8 +74,8 @@ class Run:
         self.loss_weights = self.weights.start(self.system)
         self.good = self.flat.start
         budget = None if self.limits.steps else self.limits.budget
-        plan = self.plan = stages(self.optimiser, self.good.size, self.precision, budget)
-        self.methods = described(plan)
+        plan = self.plan = self.plan or stages(self.optimiser, self.good.size, self.precision, budget)
+        self.methods = described(plan, timed=not (isinstance(self.optimiser, str) and self.optimiser == "auto"))
         memory.check(self.system, model, self.batches, plan)
         lift_error = self.score.errors(self._values(jnp.zeros_like(self.good))) if self.system.ansatz.lift else {}
         self.state = None if saved is None else resume(self, saved)

@@ -44,7 +44,7 @@ def together(runs: Sequence[Run]) -> list[Solution]:
             for i, run in enumerate(runs):
                 run.interrupts = interrupts
                 if i:  # what the first has compiled serves all
-                    run.shared, run.optimiser = runs[0].flat, runs[0].plan
+                    run.shared, run.plan = runs[0].flat, runs[0].plan
                 go_on(i, wishes[i].__next__)
             crew = Crew(runs[0].flat, len(runs))
             while asked:

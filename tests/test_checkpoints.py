@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import pinnact as pn
@@ -298,6 +299,45 @@ def test_another_run_is_refused_with_what_differs(name, kept):
         solve(**options, checkpoint=kept)
     assert "\n" not in str(error.value) and ".ckpt" in str(error.value)
     assert {path: path.read_bytes() for path in kept.iterdir()} == before
+
+
+PLAN = (Stage(adam(1e-2), steps=9), Stage(LBFGS()))
+OTHER_PLANS = {
+    "steps": (Stage(adam(1e-2), steps=10), "steps=9, .* and are .*steps=10"),
+    "share": (Stage(adam(1e-2), share=0.4), "steps=9, .* and are .*share=0.4"),
+    "points": (Stage(adam(1e-2), steps=9, times=2), "times=1.* and are .*times=2"),
+    "rate": (Stage(adam(2e-2), steps=9), r"step_size=-0.01\).* and are .*step_size=-0.02\)"),
+    "schedule": (Stage(adam(1e-2, 50), steps=9), "optimisers were"),
+    "transformation": (Stage(pn.Optax(optax.adamax(1e-2), "adam"), steps=9), "were .* and are"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_PLANS)
+def test_another_plan_is_refused_with_what_differs(name, tmp_path):
+    """Also of stages that are over, and what functions of Optax enclose."""
+    solve(steps=3, optimiser=PLAN, checkpoint=tmp_path)
+    stage, message = OTHER_PLANS[name]
+    with pytest.raises(ValueError, match=message):
+        solve(steps=12, optimiser=(stage, PLAN[1]), checkpoint=tmp_path)
+    longer = solve(steps=12, optimiser=PLAN, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=message):
+        solve(steps=15, optimiser=(stage, PLAN[1]), checkpoint=tmp_path)
+    assert longer.summary["resumed"] == [3]
+
+
+def test_states_of_another_make_are_refused(tmp_path):
+    """Two transformations of Optax with the same numbers and arrays."""
+    make = lambda init, name: pn.Optax(optax.GradientTransformation(init, optax.sgd(1e-2).update), name)
+    solve(steps=3, optimiser=make(lambda p: (optax.EmptyState(), optax.EmptyState()), "sgd"), checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"the optimiser's state was .* and is"):
+        solve(steps=6, optimiser=make(lambda p: [(), ()], "sgd"), checkpoint=tmp_path)
+
+
+def test_the_automatic_choice_may_follow_another_budget(tmp_path):
+    """From 45 s on its first stage has a share, and a second one follows."""
+    solve(steps=None, budget=1.0, checkpoint=tmp_path)
+    more = solve(steps=None, budget=60.0, tolerance=1e9, checkpoint=tmp_path)
+    assert more.summary["stopped"] == "tolerance" and len(more.summary["resumed"]) == 1
 
 
 def test_another_shape_with_the_same_box_is_refused(tmp_path):

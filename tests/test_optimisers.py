@@ -115,6 +115,35 @@ def test_first_order_methods_descend():
     assert losses[-1] < 1e-2 * losses[0] and np.all(np.isfinite(p))
 
 
+def test_the_numbers_of_a_transformation_are_seen():
+    """In closures, defaults, lists, mappings, partials and compiled functions; a circle of functions is left."""
+    transformations = [
+        optax.sgd(1e-2),
+        optax.sgd(3e-2),
+        optax.sgd(1e-2, momentum=0.9),
+        optax.adam(1e-2),
+        optax.adam(optax.linear_schedule(1e-2, 1e-3, 50)),
+        optax.adam(optax.linear_schedule(1e-2, 1e-3, 60)),
+        optax.adam(optax.join_schedules([optax.constant_schedule(1e-2), optax.constant_schedule(1e-3)], [5])),
+        optax.adam(optax.join_schedules([optax.constant_schedule(1e-2), optax.constant_schedule(1e-3)], [6])),
+        optax.inject_hyperparams(optax.sgd)(learning_rate=1e-2),
+        optax.inject_hyperparams(optax.sgd)(learning_rate=2e-2),
+        optax.sgd(lambda step, rate=0.1: rate),
+        optax.sgd(lambda step, rate=0.2: rate),
+        optax.sgd(partial(lambda rate, step: rate, 0.3)),
+        optax.sgd(jax.jit(lambda step, rate=0.4: rate)),
+        optax.sgd(jnp.asarray(1e-3)),
+    ]
+    words = [Optax(one).words for one in transformations]
+    assert len(set(words)) == len(words)
+    assert words[0] == Optax(optax.sgd(1e-2)).words and "step_size=-0.01" in words[0]
+
+    def circle(step, rate=0.5):
+        return circle(step) * rate
+
+    assert "0.5" in Optax(optax.sgd(circle)).words
+
+
 def test_optax_is_wrapped_as_it_is():
     """Five steps of gradient descent, against `p <- p - rate g`."""
     optimiser = Optax(optax.sgd(1e-3))

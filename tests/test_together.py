@@ -47,6 +47,12 @@ def test_each_seed_has_its_own_checkpoints(tmp_path):
     assert [s.summary["resumed"] for s in more] == [[6], [6]] and first[0].summary["steps"] == 6
 
 
+def test_a_seed_that_began_with_others_goes_on_alone(tmp_path):
+    pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=2, steps=6, checkpoint=tmp_path, **SMALL)
+    alone = pn.solve(decay(), pn.MLP(4, 1), seed=1, steps=9, checkpoint=tmp_path / "seed1", **SMALL)
+    assert alone.summary["resumed"] == [6] and alone.summary["steps"] == 9
+
+
 def test_the_gain_is_measured():
     solutions = pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=3, steps=3, optimiser="adam", **SMALL)
     assert len({solution.summary["gain"] for solution in solutions}) == 1

@@ -56,3 +56,9 @@ class AbstractOptimiser(eqx.Module):
     def eased(self, times: int) -> "AbstractOptimiser":
         """The same method with steps that are `times` times more careful: taken after a loss that was not finite."""
         return self
+
+    @property
+    def words(self) -> str:
+        """The method with the numbers that it was given, by which a run that goes on knows it again."""
+        numbers = [f"{name}={value}" for name, value in vars(self).items() if isinstance(value, int | float)]
+        return f"{self.name}({', '.join(numbers)})"

@@ -71,8 +71,11 @@ def stages(
     return list(NAMED[optimiser]())
 
 
-def described(plan: Sequence[Stage]) -> list[str]:
-    """The optimisers of some stages, with the numbers that they were given."""
-    return [
-        f"{o.name} {[v for v in vars(o).values() if isinstance(v, int | float)]}" for o in (s.optimiser for s in plan)
-    ]
+def described(plan: Sequence[Stage], timed: bool) -> list[str]:
+    """The optimisers of some stages with the numbers that they were given, for a checkpoint to be known again.
+
+    With `timed` also how long each stage lasts and how many points it takes: not for the automatic choice, which
+    follows the budget, so that a larger one trains on.
+    """
+    lasting = lambda stage: [f"{name}={getattr(stage, name)}" for name in ("steps", "share", "times")]
+    return [", ".join([stage.optimiser.words, *(lasting(stage) if timed else ())]) for stage in plan]
