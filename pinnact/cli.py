@@ -19,7 +19,7 @@ from pinnact import activations, coefficients, compiled, hosts, library, network
 from pinnact.atlas_command import atlas
 from pinnact.checkpoints import Checkpoints
 from pinnact.compare_command import compare
-from pinnact.console import CHECKPOINTS, Every, Resume, ended_early, number, pairs, run_folder, say
+from pinnact.console import CHECKPOINTS, SIGNALS, Every, Resume, ended_early, number, pairs, run_folder, say
 from pinnact.doctor import examine
 from pinnact.files import shown
 from pinnact.problem import Problem
@@ -84,6 +84,9 @@ def solve(
     allow_rough: Annotated[
         bool, typer.Option("--allow-rough", help="Train although the activation is too rough.")
     ] = False,
+    correct: Annotated[
+        bool, typer.Option("--correct", help="Then fit a linear second stage to what is left of the residual.")
+    ] = False,
     resume: Resume = False,
     checkpoint_every: Every = 60.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
@@ -114,6 +117,8 @@ def solve(
             devices=_devices(devices), progress=not quiet,
             checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every, until=until),
         )  # fmt: skip
+        if correct and solution.summary["stopped"] not in ("not finite", *SIGNALS):
+            solution = solution.corrected()
         solution.summary["command"] = shlex.join(["pinnact", *sys.argv[1:]])
         if not hosts.first():
             return

@@ -19,6 +19,7 @@ import numpy as np
 
 from pinnact import activations
 from pinnact.activations import AbstractActivation
+from pinnact.features import Enriched
 from pinnact.files import plain_data, read_arrays, write_arrays
 from pinnact.history import History
 from pinnact.lifts import for_problem, plain
@@ -29,7 +30,7 @@ from pinnact.problem import UNNAMED, Problem
 from pinnact.system import System
 
 FORMAT, VERSION = "pinnact solution", 1
-KNOWN = {recipe.__name__: recipe for recipe in (MLP, PirateNet, Fourier)}
+KNOWN = {recipe.__name__: recipe for recipe in (MLP, PirateNet, Fourier, Enriched)}
 CHECK_POINTS = 4
 PARTS: dict[str, type] = {
     "hard": bool, "built_in": list, "network": dict, "arrays": list, "along": int, "frequencies": list, "check": dict,
@@ -282,6 +283,10 @@ def _fits(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray], probl
     drawn = max((np.size(rows) for rows in header["frequencies"] if rows), default=0)
     try:
         for recipe in _recipes(header["network"]):
+            if recipe["recipe"] == "Enriched":
+                if recipe["features"] > numbers:
+                    raise ValueError(f"it holds {numbers} numbers, fewer than its features")
+                continue
             periodic = set(problem.domain.periodic)
             plain = sum(2 * recipe["harmonics"] if name in periodic else 1 for name in problem.domain.bounds)
             features = 2 * recipe["fourier"]["count"] if recipe["fourier"] else plain
@@ -298,7 +303,9 @@ def _recipes(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The recipes of networks that a header describes."""
     if "by_unknown" in data:
         return [recipe for part in data["by_unknown"].values() for recipe in _recipes(part)]
-    return [] if "custom" in data else [data]
+    if "custom" in data:
+        return []
+    return [data, *_recipes(data["first"])] if data["recipe"] == "Enriched" else [data]
 
 
 def _numbers(data: Any, is_complex: bool) -> np.ndarray:

@@ -252,20 +252,20 @@ class System:
         return jnp.concatenate([part.ravel() for part in parts])
 
     def jacobian(
-        self, model: Model, batches: Batches, weights: Mapping[str, Array]
+        self, model: Model, batches: Batches, weights: Mapping[str, Array], trained: Any = eqx.is_inexact_array
     ) -> tuple[Float[Array, " rows"], Float[Array, "rows p"]]:
         """The weighted rows and their derivatives by the parameters, row by row."""
-        values, slopes = zip(*self.linearised(model, batches, weights), strict=True)
+        values, slopes = zip(*self.linearised(model, batches, weights, trained), strict=True)
         return jnp.concatenate(values), jnp.concatenate(slopes)
 
     def linearised(
-        self, model: Model, batches: Batches, weights: Mapping[str, Array]
+        self, model: Model, batches: Batches, weights: Mapping[str, Array], trained: Any = eqx.is_inexact_array
     ) -> list[tuple[Float[Array, " rows"], Float[Array, "rows p"]]]:
-        """The weighted rows of each group and their derivatives by the parameters.
+        """The weighted rows of each group and their derivatives by the parameters, or by those that are `trained`.
 
         `vmap` of the gradient of one point's rows: far cheaper than `jacrev` of the stacked vector.
         """
-        trainables, static = eqx.partition(model, eqx.is_inexact_array)
+        trainables, static = eqx.partition(model, trained)
         flat, unravel = jax.flatten_util.ravel_pytree(trainables)
         found = []
         for group, batch in self._ordered(batches):

@@ -32,7 +32,7 @@ LEVELS = (
         "hosts",
         "compiled",
     ),
-    ("domains", "networks"),
+    ("domains", "networks", "features"),
     ("fields",),
     (
         "residuals",
@@ -64,7 +64,7 @@ LEVELS = (
         "flat",
         "memory",
     ),
-    ("evaluation", "solution", "storage", "plotting", "animation", "figures", "export", "c_source"),
+    ("correction", "evaluation", "solution", "storage", "plotting", "animation", "figures", "export", "c_source"),
     ("resuming", "run", "drive", "together", "training", "potentials", "orbitals", "atlas"),
     ("cli", "potential_commands", "atlas_command", "compare_command", "batch", "console", "doctor", "library"),
 )

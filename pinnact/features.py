@@ -1,0 +1,82 @@
+"""A second stage of a network, all of whose trained numbers enter linearly: its tangent space and random features."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from pinnact.networks import Embedding, Inputs, Recipe
+
+
+class SecondStage(eqx.Module):
+    """`first(x) + d first(x)/d weights . direction + C sin(W e(x) + b)`; direction and C start at zero.
+
+    The first network stays as it is, W and b as they were drawn. Its own tangents follow the sharp features that it has
+    learnt, which sines can't; sines find what it has not seen.
+    """
+
+    first: eqx.Module
+    direction: eqx.Module
+    embedding: Embedding
+    coefficients: Float[Array, "m f"]
+    features: int = eqx.field(static=True)
+    lowest: float = eqx.field(static=True)
+    highest: float = eqx.field(static=True)
+    seed: int = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        numbers, phases = drawn(self.features, self.embedding.size, self.lowest, self.highest, self.seed)
+        waves = jnp.asarray(numbers, x.dtype) @ self.embedding(x) + jnp.asarray(phases, x.dtype)
+        weights, rest = eqx.partition(self.first, eqx.is_inexact_array)
+        at = lambda weights: jnp.atleast_1d(eqx.combine(weights, rest)(x))
+        value, tangent = jax.jvp(at, (weights,), (self.direction,))
+        return value + tangent + self.coefficients @ jnp.sin(waves)
+
+
+@dataclass(frozen=True)
+class Enriched:
+    """Recipe of a `first` network (a recipe or module) with a second stage of its tangents and of random sines
+    (`SecondStage`).
+
+    The wave numbers of these are those of normal distributions whose deviations lie between `lowest` and `highest`
+    radians a half width of the domain, spread evenly on a logarithmic scale: coarse and fine errors find theirs.
+    Sources: random features, Rahimi and Recht 2007; stages, Wang and Lai 2024, doi:10.48550/arXiv.2307.08934.
+    """
+
+    first: Recipe | eqx.Module
+    features: int = 1000
+    lowest: float = 3.0
+    highest: float = 20.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.features, int) and self.features >= 1):
+            raise ValueError(f"features={self.features!r}: give a whole number of 1 or more")
+        if not 0 < self.lowest <= self.highest < np.inf:
+            raise ValueError(f"lowest={self.lowest!r}, highest={self.highest!r}: give 0 < lowest <= highest")
+
+    @property
+    def smoothness(self) -> float:
+        """k of C^k: that of the first stage, for sines are smooth."""
+        return getattr(self.first, "smoothness", np.inf)
+
+    def build(self, inputs: Inputs, outputs: int, key: PRNGKeyArray) -> SecondStage:
+        """The module for these `inputs` and this many `outputs`."""
+        first = self.first.build(inputs, outputs, key) if isinstance(self.first, Recipe) else self.first
+        embedding = Embedding(inputs, harmonics=2, waves=True, fourier=None, key=key)
+        start = jnp.zeros((outputs, self.features))
+        still = jax.tree.map(jnp.zeros_like, eqx.filter(first, eqx.is_inexact_array))
+        return SecondStage(first, still, embedding, start, self.features, self.lowest, self.highest, self.seed)
+
+
+@lru_cache(maxsize=16)
+def drawn(features: int, size: int, lowest: float, highest: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`W (features, size)` and `b`: the same for the same numbers, so that files need not hold them."""
+    draw = np.random.default_rng(seed)
+    deviations = np.exp(draw.uniform(np.log(lowest), np.log(highest), (features, 1)))
+    weights = draw.standard_normal((features, size)) * deviations / np.sqrt(size)
+    return weights, draw.uniform(0, 2 * np.pi, features)

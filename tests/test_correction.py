@@ -1,0 +1,100 @@
+"""The second stage: what least squares take away, what is kept, and the error estimate that comes of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from made_up import heat
+
+import pinnact as pn
+from pinnact.features import Enriched, drawn
+from pinnact.networks import Inputs
+
+SMALL = {"features": 200, "points": 800}
+POINTS = pn.Points(interior=200, condition=50)
+
+
+def trained(problem, network=None, **options):
+    return pn.solve(problem, network or pn.MLP(width=8, depth=1), steps=60, points=POINTS, **options)
+
+
+@pytest.fixture(scope="module")
+def rough():
+    """Heat after sixty steps: an error of some per cent."""
+    return trained(heat())
+
+
+@pytest.fixture(scope="module")
+def corrected(rough):
+    return rough.corrected(**SMALL)
+
+
+def test_a_linear_problem_is_solved(rough, corrected):
+    before, after = rough.error()["u"], corrected.error()["u"]
+    assert before > 1e-4 and after < 1e-6 * before
+    assert corrected.summary["residual_left"] < 1e-5
+    assert corrected.summary["relative_l2"]["u"] == after and rough.error()["u"] == before
+
+
+def test_what_is_built_in_stays(corrected):
+    t = np.linspace(0, 1, 11)
+    np.testing.assert_allclose(corrected(x=np.ones(11), t=t), 0.0, atol=1e-12)
+    np.testing.assert_allclose(corrected(x=t, t=0.0), np.sin(np.pi * t), atol=1e-12)
+
+
+def test_the_estimate_is_the_error(rough, corrected):
+    assert rough.error_estimate(**SMALL)["u"] == pytest.approx(rough.error()["u"], rel=1e-4)
+    assert corrected.error_estimate(**SMALL, seed=1)["u"] < 1e-7  # a third stage, which finds nothing
+
+
+def test_an_equation_that_is_not_linear_takes_several_steps():
+    """u' = -u^2, u(0) = 1: u = 1 / (1 + t)."""
+    domain = pn.Time(t=(0, 2))
+    start = {"start": pn.On(domain.initial, lambda u: u - 1)}
+    problem = pn.Problem(
+        domain, equations={"decay": lambda u: u.t + u**2}, conditions=start, reference=lambda t: 1 / (1 + t)
+    )
+    rough = pn.solve(problem, pn.MLP(width=4, depth=1), steps=4, points=POINTS)
+    once, often = (rough.corrected(features=40, points=300, steps=k).error()["u"] for k in (1, 6))
+    assert rough.error()["u"] > 1e-3 and often < 1e-10 < once
+
+
+def test_penalties_and_several_networks_are_corrected_too():
+    """(u, v) = (sin t, cos t), soft conditions, a network each."""
+    domain = pn.Time(t=(0, 3))
+    problem = pn.Problem(
+        domain,
+        unknowns=("u", "v"),
+        equations={"u": lambda u, v: u.t - v, "v": lambda u, v: v.t + u},
+        conditions={"start": pn.On(domain.initial, lambda u, v: (u, v - 1))},
+        reference={"u": lambda t: np.sin(t), "v": lambda t: np.cos(t)},
+    )
+    networks = {"u": pn.MLP(width=5, depth=1), "v": pn.MLP(width=6, depth=1)}
+    rough = trained(problem, networks, hard=False)
+    found = rough.corrected(features=60, points=400)
+    assert max(rough.error().values()) > 1e-4 and max(found.error().values()) < 1e-8
+
+
+def test_a_corrected_solution_is_saved_and_loaded(corrected, tmp_path):
+    corrected.save(tmp_path / "solution.eqx")
+    again = pn.load(tmp_path / "solution.eqx", heat())
+    np.testing.assert_array_equal(again(x=0.3, t=0.4), corrected(x=0.3, t=0.4))
+    assert again.summary["residual_left"] == corrected.summary["residual_left"]
+
+
+def test_more_coefficients_than_points_are_refused(rough):
+    with pytest.raises(ValueError, match=r"points=100: 100 points for 233 coefficients; give more points"):
+        rough.corrected(features=200, points=100)
+
+
+def test_at_zero_the_second_stage_changes_nothing():
+    """Value and derivatives; and features are the same for the same seed only."""
+    inputs, first = Inputs({"x": (-1.0, 3.0), "t": (0.0, 1.0)}, ("x",)), pn.MLP(width=5, depth=2)
+    stage, alone = (r.build(inputs, 2, jax.random.key(4)) for r in (Enriched(first, features=7), first))
+    point = jnp.array([0.3, 0.6])
+    np.testing.assert_allclose(jax.jacfwd(stage)(point), jax.jacfwd(alone)(point), rtol=1e-13)
+    assert np.array_equal(drawn(7, 3, 3.0, 20.0, 0)[0], drawn(7, 3, 3.0, 20.0, 0)[0])
+    assert not np.array_equal(drawn(7, 3, 3.0, 20.0, 0)[0], drawn(7, 3, 3.0, 20.0, 1)[0])
+    for wrong in ({"features": 0}, {"lowest": 0.0}, {"lowest": 3.0, "highest": 2.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Enriched(first, **wrong)
