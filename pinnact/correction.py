@@ -53,13 +53,14 @@ def corrected(
     network = _enriched(solution.network, features, seed)
     with precision("float64"):
         blank = build_model(problem, network, jax.random.key(0))
-        stages = zip(blank.networks, solution.model.networks, strict=True)
+        double = lambda leaf: jnp.asarray(leaf, float) if eqx.is_inexact_array(leaf) else leaf
+        stages = zip(blank.networks, jax.tree.map(double, solution.model.networks), strict=True)
         networks = tuple(eqx.tree_at(lambda s: s.first, stage, first) for stage, first in stages)
         fit = _Fit(system, solution.model, Model(networks, solution.model.coefficients), points, seed)
         model, norms = fit.run(steps)
     said = solution.summary | {
         "network": f"{describe(solution.network)} + {features} sines",
-        "parameters": solution.summary.get("parameters", 0) + fit.start.size,
+        "parameters": (solution.summary.get("parameters") or 0) + fit.start.size,
         "seconds": (solution.summary.get("seconds") or 0.0) + time.perf_counter() - began,
         "loss": norms[-1] ** 2,
         "residual_left": norms[-1] / norms[0] if norms[0] else 0.0,

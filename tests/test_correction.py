@@ -82,6 +82,11 @@ def test_a_corrected_solution_is_saved_and_loaded(corrected, tmp_path):
     assert again.summary["residual_left"] == corrected.summary["residual_left"]
 
 
+def test_what_was_trained_in_float32_is_corrected_in_float64():
+    rough = trained(heat(), precision="float32")
+    assert rough.error()["u"] > 1e-4 and rough.corrected(**SMALL).error()["u"] < 1e-9
+
+
 def test_more_coefficients_than_points_are_refused(rough):
     with pytest.raises(ValueError, match=r"points=100: 100 points for 233 coefficients; give more points"):
         rough.corrected(features=200, points=100)
