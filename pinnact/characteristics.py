@@ -55,6 +55,8 @@ def _principal(problem: Problem) -> list[np.ndarray] | None:
     slopes = jax.jit(jax.vmap(lambda p: ([jax.jacfwd(rows)(table, p) for table in tables], rows(zero, p))))
     each, loads = slopes(points)
     found = {index: np.stack([np.asarray(one[index]) for one in each]) for index in rows.indices}
+    if not all(np.all(np.isfinite(matrix)) for matrix in (*found.values(), loads)):
+        return None  # roots and logarithms of the unknown, at values that it will not have
     scale = max(float(np.max(np.abs(matrix))) for matrix in found.values())
     if len(orders) > 1 or next(iter(found.values())).shape[2] != rows.size or np.max(np.abs(loads)) > TOLERANCE * scale:
         return None

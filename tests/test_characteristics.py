@@ -77,6 +77,7 @@ NONE = {
     "not linear in a derivative": lambda u: u.t + u.x**2,
     "of many speeds": lambda u, x: u.tt - (1 + x) * u.xx,
     "without time": lambda u: u.x,
+    "with a root of the unknown": lambda u: u.t + jnp.sqrt(u) * u.x,
 }
 
 
