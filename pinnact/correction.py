@@ -21,7 +21,7 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.linalg import lstsq
+from scipy.linalg import lstsq, qr
 
 from pinnact.collocation import Points, ResidualAdaptive
 from pinnact.features import Enriched
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SMALLEST = 1e-13  # relative size of the singular values that count
 PROGRESS = 0.9  # a step that leaves more than this of the residual is the last
+REACHED = 1.1  # times what the linear equations leave: another step would bring nothing
+ROUND_OFF = 1e-10  # of the first residual, from where on steps only move the last digits
 HALVINGS = 6
 UNSEEN = 7919  # what is added to seeds of points, so that they are none of those of training
 
@@ -111,10 +113,7 @@ class _Fit:
         norms = [float(np.linalg.norm(self.rows(p, self.batches)))]
         for _ in range(steps):
             rows, slopes = (np.asarray(part) for part in self.jacobian(p, self.batches))
-            size = np.linalg.norm(slopes, axis=0)
-            size = np.where(size > SMALLEST * np.max(size), size, np.inf)  # what does nothing gets nothing
-            found: Any = lstsq(slopes / size, -rows, cond=SMALLEST, lapack_driver="gelsy")
-            step = found[0] / size
+            step, left = least_squares(slopes, -rows)
             for length in 0.5 ** np.arange(HALVINGS):
                 norm = float(np.linalg.norm(self.rows(p + length * step, self.batches)))
                 if norm < norms[-1]:
@@ -123,6 +122,21 @@ class _Fit:
                 break
             p = p + length * step
             norms.append(norm)
-            if norm > PROGRESS * norms[-2]:
+            if norm > PROGRESS * norms[-2] or norm < max(REACHED * left, ROUND_OFF * norms[0]):
                 break
         return self._at(jnp.asarray(p)), norms
+
+
+def least_squares(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, float]:
+    """The shortest x of those that minimise `|a x - b|`, and that norm; columns of `a (m, n)` are scaled to 1.
+
+    The QR of `(a, b)` without pivots runs at the speed of matrix products and leaves a triangle of n + 1 columns, on
+    which pivoting is cheap: the digits are those of pivoting on `a` itself (Golub and Van Loan 2013, section 5.4).
+    """
+    (triangle,) = qr(np.column_stack([a, b]), mode="r", overwrite_a=True, check_finite=False)
+    slopes, right = triangle[: a.shape[1] + 1, :-1], triangle[: a.shape[1] + 1, -1]
+    size = np.linalg.norm(slopes, axis=0)
+    size = np.where(size > SMALLEST * np.max(size), size, np.inf)  # what does nothing gets nothing
+    found: Any = lstsq(slopes / size, right, cond=SMALLEST, lapack_driver="gelsy", check_finite=False)
+    x = found[0] / size
+    return x, float(np.linalg.norm(slopes @ x - right))

@@ -54,6 +54,7 @@ def test_the_exact_wave_function_has_the_exact_energy():
     assert rayleigh(wave, FINE) == pytest.approx(-0.5, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_half_a_shell_does_not_turn():
     """The check on orientations can fail: p_z alone is no shell, tanh units are none."""
     orbitals = entry("orbitals")

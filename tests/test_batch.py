@@ -124,6 +124,7 @@ def test_failing_cells_are_rows_and_finished_ones_are_kept(problem, tmp_path):
     assert again.seen == [cell.key for cell in [*cells[4:], *grid(problem, seed=2)]]
 
 
+@pytest.mark.slow
 def test_seeds_of_a_cell_can_train_together(problem, tmp_path):
     cells = [*grid(problem, seed=[0, 1]), *grid(problem, seed=[0, 1], network="piratenet", steps=2)]
     results = batch.run(cells, tmp_path / "out", Here(), together=True)
@@ -211,6 +212,7 @@ def test_a_cell_that_is_killed_when_tried_again_tells_the_new_reason(problem, tm
     assert "the first reason" in reasons[0] and "SIGKILL" in reasons[1]
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_130_and_goes_on(problem, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "pinnact", "compare", problem, "--seeds", "2", "--steps", "30", "--workers", "1"]

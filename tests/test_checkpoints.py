@@ -70,7 +70,10 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS)
+SLOW = ("causal", "float32", "lbfgs")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in RUNS])
 def test_a_killed_run_ends_with_the_same_bits(name, tmp_path, monkeypatch):
     options = RUNS[name]
     whole = solve(**options)

@@ -73,6 +73,7 @@ def test_vibrations_and_motion(pinnact, tmp_path):
     assert {path.name for path in (tmp_path / "motion").iterdir()} == {"summary.json", "trajectory.xyz", "dynamics.png"}
 
 
+@pytest.mark.slow
 def test_several_members_tell_how_certain_they_are(pinnact, tmp_path):
     assert pinnact(*FIT, "--model", "invariant", "--members", 2, "--steps", 2, "--out", "several")[0] == 0
     summary = json.loads((tmp_path / "several" / "summary.json").read_text())

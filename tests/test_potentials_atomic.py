@@ -213,7 +213,7 @@ RECIPES = {
 }
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+@pytest.mark.parametrize("recipe", [RECIPES["atomic"], pytest.param(RECIPES["equivariant"], marks=pytest.mark.slow)])
 def test_a_network_learns_frames_of_several_molecules(recipe):
     truth = linear_potential(frames(), SMALL)
     data = frames(60)
@@ -229,7 +229,7 @@ def test_a_network_learns_frames_of_several_molecules(recipe):
 TINY = EquivariantPotential(width=4, rounds=1, degree=1, radial=Radial(cutoff=3.0, count=3))
 
 
-@pytest.mark.parametrize("recipe", [TINY, InvariantMLP(width=8)], ids=["equivariant", "invariant"])
+@pytest.mark.parametrize("recipe", [pytest.param(TINY, marks=pytest.mark.slow), InvariantMLP(width=8)])
 def test_large_energies_take_no_digits_of_training_in_float32(recipe):
     data = labelled(linear_potential(frames(), SMALL), frames(20))
     far = replace(data, energies=data.energies - 40_000)

@@ -47,6 +47,7 @@ def test_a_committee_is_the_mean_of_its_members(few, recipe):
     np.testing.assert_allclose(spread, forces.std(axis=0, ddof=1), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_members_train_as_if_alone(few):
     """The gradient of the mean loss by a member is that of its own loss over their number, which Adam doesn't see."""
     both = Ensemble(InvariantMLP(width=8), 2).begin(few, jax.random.key(3), 1.0)

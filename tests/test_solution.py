@@ -34,7 +34,7 @@ def direct(solution: pn.Solution, points: np.ndarray) -> dict[str, np.ndarray]:
 # -- evaluation ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [0, 1, 64, 65, 5000, 20000])
+@pytest.mark.parametrize("n", [0, 1, 65, 5000])
 def test_values_are_those_of_the_model_for_any_number_of_points(solution, n):
     points = np.random.default_rng(n).uniform([-1, 0], [1, 1], (n, 2))
     values = solution(points)

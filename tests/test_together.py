@@ -24,8 +24,10 @@ def parameters(solution):
     "options",
     [
         {"optimiser": "ssbroyden", "steps": 12},
-        {"optimiser": "lm", "steps": 8, "resampling": pn.ResidualAdaptive(every=3)},
-        {"optimiser": [Stage(adam(), steps=10), Stage(LBFGS())], "steps": 25},
+        pytest.param(
+            {"optimiser": "lm", "steps": 8, "resampling": pn.ResidualAdaptive(every=3)}, marks=pytest.mark.slow
+        ),
+        pytest.param({"optimiser": [Stage(adam(), steps=10), Stage(LBFGS())], "steps": 25}, marks=pytest.mark.slow),
         {"optimiser": "ssbroyden", "steps": 300, "tolerance": 1e-4},
     ],
     ids=["ssbroyden", "lm", "stages", "tolerance"],

@@ -294,6 +294,7 @@ def test_many_steps_are_one_call(monkeypatch):
 # -- accuracy: bounds that only real bugs break ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_heat_is_solved():
     assert solve(heat(), pn.MLP(width=10, depth=2), steps=400).error()["u"] < 1e-4
 
