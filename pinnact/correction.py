@@ -1,18 +1,20 @@
 """What a trained network misses, found by least squares in a second stage; and with it how far off the network is.
 
-The residual r of a trained field u is linearised in a correction, a sum of the network's tangents and of random sines
-(`pinnact.features`), which enters the field like the network's own outputs, times the factor that keeps what is built
-in. Their coefficients c solve
+The residual r of a trained field u is linearised in a correction, a sum of the network's tangents and of random waves
+of its hidden units and of the coordinates (`pinnact.features`), which enters the field like the network's own outputs,
+times the factor that keeps what is built in. Their coefficients c solve
 
     minimise |r + (dr/dc) c|^2
 
 on points that training has not seen, by Householder QR with column pivoting: columns of random features are as good as
 dependent (numerical ranks of a half), and normal equations would lose half of the digits that QR keeps. Equations that
-are linear in u are done after one such step; others take more (Gauss-Newton), as long as the residual falls.
+are linear in u are done after one such step; others take more (Gauss-Newton), as long as the residual falls on points
+that were not fitted either.
 """
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -24,10 +26,11 @@ from jaxtyping import Array, Float
 from scipy.linalg import lstsq, qr
 
 from pinnact.collocation import Points, ResidualAdaptive
-from pinnact.features import Enriched
+from pinnact.features import Enriched, SecondStage
+from pinnact.memory import MOST, bytes_free
 from pinnact.model import Model, Networks, build_model, describe
 from pinnact.precision import precision
-from pinnact.system import System
+from pinnact.system import Batches, System
 from pinnact.weights import Fixed
 
 if TYPE_CHECKING:
@@ -38,40 +41,58 @@ PROGRESS = 0.9  # a step that leaves more than this of the residual is the last
 REACHED = 1.1  # times what the linear equations leave: another step would bring nothing
 ROUND_OFF = 1e-10  # of the first residual, from where on steps only move the last digits
 HALVINGS = 6
+MATRICES = 4  # of rows times columns that are held at once, XLA's and LAPACK's
 UNSEEN = 7919  # what is added to seeds of points, so that they are none of those of training
 
 
 def corrected(
-    solution: "Solution", features: int = 1000, points: int = 6000, steps: int = 5, seed: int = 0
+    solution: "Solution",
+    features: int = 1000,
+    points: int = 15_000,
+    steps: int = 5,
+    seed: int | None = None,
+    seconds: float = math.inf,
 ) -> "Solution":
-    """The solution with a second stage of its tangents and of `features` sines, fitted in at most `steps`.
+    """The solution with a second stage of its tangents and of `features` random waves, fitted in at most `steps`.
 
     On `points` of the interior; a step costs about `2 rows columns^2` operations and a few matrices of rows times
-    columns numbers, with a column for each parameter of the network and for each sine and output.
-    A residual that no step makes smaller leaves the coefficients at zero, and the solution as it was.
+    columns numbers, with a column for each parameter of the network and for each wave and output. No step begins that
+    would end after `seconds`, going by those before it. Where the residual does not fall on points that were not fitted
+    either, the solution stays as it was. A solution that has a second stage gets another one in its place, with waves
+    of other random numbers (`seed`, by default one more than before).
     """
-    problem, system = solution.problem, solution.system
     began = time.perf_counter()
-    network = _enriched(solution.network, features, seed)
+    system, model, network = solution.system, solution.model, solution.network
+    before = [part.seed for part in _parts(network) if isinstance(part, Enriched)]
+    first = _each(network, lambda part: part.first if isinstance(part, Enriched) else part)
+    number = max(before, default=-1) + 1 if seed is None else seed
     with precision("float64"):
-        blank = build_model(problem, network, jax.random.key(0))
-        double = lambda leaf: jnp.asarray(leaf, float) if eqx.is_inexact_array(leaf) else leaf
-        stages = zip(blank.networks, jax.tree.map(double, solution.model.networks), strict=True)
-        networks = tuple(eqx.tree_at(lambda s: s.first, stage, first) for stage, first in stages)
-        fit = _Fit(system, solution.model, Model(networks, solution.model.coefficients), points, seed)
-        model, norms = fit.run(steps)
-    said = solution.summary | {
-        "network": f"{describe(solution.network)} + {features} sines",
-        "parameters": (solution.summary.get("parameters") or 0) + fit.start.size,
-        "seconds": (solution.summary.get("seconds") or 0.0) + time.perf_counter() - began,
-        "loss": norms[-1] ** 2,
+        plain = tuple(part.first if isinstance(part, SecondStage) else part for part in model.networks)
+        start = Model(jax.tree.map(_double, plain), model.coefficients)
+        recipe = _each(first, lambda part: Enriched(part, features, seed=number))
+        blank = build_model(solution.problem, recipe, jax.random.key(0))
+        stages = zip(blank.networks, start.networks, strict=True)
+        enriched = Model(tuple(eqx.tree_at(lambda s: s.first, *pair) for pair in stages), model.coefficients)
+        fit = _Fit(system, start, enriched, points, number)
+        found, norms = fit.run(steps, began + seconds)
+        if len(norms) > 1:
+            network, model = recipe, found
+        loss, squares = fit.score(model)
+    said = {name: value for name, value in solution.summary.items() if name not in ("relative_l2", "max_error")}
+    said |= {
+        "network": f"{describe(first)} + {features} waves" if network is recipe else describe(network),
+        "parameters": model.parameters,
+        "seconds": round((said.get("seconds") or 0.0) + time.perf_counter() - began, 3),
+        "loss": loss,
         "residual_left": norms[-1] / norms[0] if norms[0] else 0.0,
     }
-    known = {name: value for name, value in said.items() if name not in ("relative_l2", "max_error")}
-    return type(solution)(system, model, solution.history, solution.score, known, network)
+    better = type(solution)(system, model, solution.history.copy(), solution.score, said, network)
+    error = max(better.error().values(), default=None)
+    better.history.add(len(norms) - 1, said["seconds"], loss, squares, error)
+    return better
 
 
-def error_estimate(solution: "Solution", **options: int) -> dict[str, float]:
+def error_estimate(solution: "Solution", **options: Any) -> dict[str, float]:
     """The relative L2 distance of each unknown from its corrected one; `options` are those of `corrected`."""
     other = corrected(solution, **options)
     mine = solution.evaluator.values(solution.score.points)
@@ -79,10 +100,17 @@ def error_estimate(solution: "Solution", **options: int) -> dict[str, float]:
     return {k: float(np.linalg.norm(mine[k] - found[k]) / np.linalg.norm(found[k])) for k in mine}
 
 
-def _enriched(networks: Networks, features: int, seed: int) -> Networks:
-    if isinstance(networks, Mapping):
-        return {name: Enriched(part, features, seed=seed) for name, part in networks.items()}
-    return Enriched(networks, features, seed=seed)
+def _parts(networks: Networks) -> list[Any]:
+    return list(networks.values()) if isinstance(networks, Mapping) else [networks]
+
+
+def _each(networks: Networks, change: Callable[[Any], Any]) -> Networks:
+    """The networks, each changed."""
+    return {k: change(part) for k, part in networks.items()} if isinstance(networks, Mapping) else change(networks)
+
+
+def _double(leaf: Any) -> Any:
+    return jnp.asarray(leaf, float) if eqx.is_inexact_array(leaf) else leaf
 
 
 class _Fit:
@@ -91,40 +119,58 @@ class _Fit:
     def __init__(self, system: System, first: Model, model: Model, points: int, seed: int) -> None:
         nothing = jax.tree.map(lambda _: False, model)
         parts = lambda m: [part for n in m.networks for part in (*jax.tree.leaves(n.direction), n.coefficients)]
-        self.trained = eqx.tree_at(parts, nothing, [True] * len(parts(model)))
+        self.system, self.trained = system, eqx.tree_at(parts, nothing, [True] * len(parts(model)))
         trained, self.rest = eqx.partition(model, self.trained)
         flat, self.unravel = jax.flatten_util.ravel_pytree(trained)
         self.start = np.asarray(flat)
-        drawn = Points(interior=points).draw(system, seed + UNSEEN)
+        drawn, self.unseen = (Points(interior=points).draw(system, seed + k * UNSEEN) for k in (1, 2))
         self.batches = ResidualAdaptive().spread(system, first, drawn, seed + UNSEEN)
-        weights = Fixed().start(system)
-        self.jacobian = jax.jit(lambda p, batches: system.jacobian(self._at(p), batches, weights, self.trained))
-        self.rows = jax.jit(lambda p, batches: system.rows(self._at(p), batches, weights))
-        if (rows := sum(len(batch.points) for batch in self.batches.values())) < self.start.size:
-            raise ValueError(f"points={points}: {rows} points for {self.start.size} coefficients; give more points")
+        self.weights = Fixed().start(system)
+        self.jacobian = jax.jit(lambda p, batches: system.jacobian(self._at(p), batches, self.weights, self.trained))
+        self.rows = jax.jit(lambda p, batches: system.rows(self._at(p), batches, self.weights))
+        rows, columns = sum(len(batch.points) for batch in self.batches.values()), self.start.size
+        if rows < columns:
+            raise ValueError(f"points={points}: {rows} points for {columns} coefficients; give more points")
+        needed, free = 8.0 * MATRICES * rows * columns, MOST * bytes_free()
+        if needed > free:
+            raise ValueError(
+                f"a second stage of {columns} coefficients on {rows} points needs about {needed / 1e9:.1f} GB, "
+                f"{free / 1e9:.1f} GB are free: give fewer points= or features="
+            )
 
     def _at(self, p: Float[Array, " p"]) -> Model:
         """The model with these coefficients."""
         return eqx.combine(self.unravel(p), self.rest)
 
-    def run(self, steps: int) -> tuple[Model, list[float]]:
-        """The model at the end, and the norm of the residual before and after each step."""
-        p = self.start
-        norms = [float(np.linalg.norm(self.rows(p, self.batches)))]
+    def norm(self, p: Any, batches: Batches) -> float:
+        """The root of the loss."""
+        return float(np.linalg.norm(self.rows(p, batches)))
+
+    def score(self, model: Model) -> tuple[float, dict[str, float]]:
+        """The loss and the mean squares of the residuals at the points of the fit."""
+        squares = {k: float(jnp.mean(r**2)) for k, r in self.system.residuals(model, self.batches).items()}
+        return sum(float(self.weights[name]) * square for name, square in squares.items()), squares
+
+    def run(self, steps: int, until: float) -> tuple[Model, list[float]]:
+        """The model at the end, and the norm of the residual at points not fitted, before and after each step."""
+        p, norm = self.start, self.norm(self.start, self.batches)
+        least, unseen = ROUND_OFF * norm, [self.norm(self.start, self.unseen)]
         for _ in range(steps):
+            began = time.perf_counter()
             rows, slopes = (np.asarray(part) for part in self.jacobian(p, self.batches))
             step, left = least_squares(slopes, -rows)
-            for length in 0.5 ** np.arange(HALVINGS):
-                norm = float(np.linalg.norm(self.rows(p + length * step, self.batches)))
-                if norm < norms[-1]:
-                    break
-            else:
+            lengths = 0.5 ** np.arange(HALVINGS)
+            tried = ((length, self.norm(p + length * step, self.batches)) for length in lengths)
+            length, after = next(((length, after) for length, after in tried if after < norm), (0.0, norm))
+            elsewhere = self.norm(p + length * step, self.unseen)
+            if not elsewhere < unseen[-1]:
                 break
-            p = p + length * step
-            norms.append(norm)
-            if norm > PROGRESS * norms[-2] or norm < max(REACHED * left, ROUND_OFF * norms[0]):
+            p, before, norm = p + length * step, norm, after
+            unseen.append(elsewhere)
+            now = time.perf_counter()
+            if norm > PROGRESS * before or norm < max(REACHED * left, least) or now + (now - began) > until:
                 break
-        return self._at(jnp.asarray(p)), norms
+        return self._at(jnp.asarray(p)), unseen
 
 
 def least_squares(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, float]:
@@ -133,10 +179,11 @@ def least_squares(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, float]:
     The QR of `(a, b)` without pivots runs at the speed of matrix products and leaves a triangle of n + 1 columns, on
     which pivoting is cheap: the digits are those of pivoting on `a` itself (Golub and Van Loan 2013, section 5.4).
     """
-    (triangle,) = qr(np.column_stack([a, b]), mode="r", overwrite_a=True, check_finite=False)
-    slopes, right = triangle[: a.shape[1] + 1, :-1], triangle[: a.shape[1] + 1, -1]
+    found: Any = qr(np.column_stack([a, b]), mode="r", overwrite_a=True, check_finite=False)
+    triangle = found[0][: a.shape[1] + 1]
+    slopes, right = triangle[:, :-1], triangle[:, -1]
     size = np.linalg.norm(slopes, axis=0)
     size = np.where(size > SMALLEST * np.max(size), size, np.inf)  # what does nothing gets nothing
-    found: Any = lstsq(slopes / size, right, cond=SMALLEST, lapack_driver="gelsy", check_finite=False)
+    found = lstsq(slopes / size, right, cond=SMALLEST, lapack_driver="gelsy", check_finite=False)
     x = found[0] / size
     return x, float(np.linalg.norm(slopes @ x - right))

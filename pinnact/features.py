@@ -11,12 +11,18 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from pinnact.networks import Embedding, Inputs, Recipe
 
+WITHIN = (
+    1.0,
+    10.0,
+)  # radians a unit: from lower ones come features that are as good as dependent, from higher ones wild
+
 
 class SecondStage(eqx.Module):
-    """`first(x) + d first(x)/d weights . direction + C sin(W e(x) + b)`; direction and C start at zero.
+    """`first(x) + d first(x)/d weights . direction + C sin(W e(x) + b, V h(x) + c)`; direction and C start at zero.
 
-    The first network stays as it is, W and b as they were drawn. Its own tangents follow the sharp features that it has
-    learnt, which sines can't; sines find what it has not seen.
+    The first network stays as it is, W, V, b and c as they were drawn. Its own tangents, and waves of the units h of
+    its last hidden layer, follow the sharp features that it has learnt, which sines of the coordinates e can't; these
+    find what it has not seen.
     """
 
     first: eqx.Module
@@ -29,12 +35,23 @@ class SecondStage(eqx.Module):
     seed: int = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
-        numbers, phases = drawn(self.features, self.embedding.size, self.lowest, self.highest, self.seed)
-        waves = jnp.asarray(numbers, x.dtype) @ self.embedding(x) + jnp.asarray(phases, x.dtype)
         weights, rest = eqx.partition(self.first, eqx.is_inexact_array)
         at = lambda weights: jnp.atleast_1d(eqx.combine(weights, rest)(x))
         value, tangent = jax.jvp(at, (weights,), (self.direction,))
-        return value + tangent + self.coefficients @ jnp.sin(waves)
+        return value + tangent + self.coefficients @ self.waves(x)
+
+    def waves(self, x: Float[Array, " d"]) -> Float[Array, " f"]:
+        """The random features at a point: half of them of hidden units, where the first network tells these."""
+        inside = self.features // 2 if hasattr(self.first, "hidden") else 0
+        kinds = [(self.features - inside, self.embedding, self.lowest, self.highest, self.seed)]
+        if inside:
+            kinds.append((inside, self.first.hidden, *WITHIN, self.seed + 1))  # type: ignore[attr-defined]
+        found = []
+        for count, function, lowest, highest, seed in kinds:
+            inputs = function(x)
+            numbers, phases = drawn(count, inputs.size, lowest, highest, seed)
+            found.append(jnp.sin(jnp.asarray(numbers, x.dtype) @ inputs + jnp.asarray(phases, x.dtype)))
+        return jnp.concatenate(found)
 
 
 @dataclass(frozen=True)

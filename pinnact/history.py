@@ -34,6 +34,16 @@ class History:
         row = {"step": step, "seconds": seconds, "loss": loss, **parts, "error": error}
         self.rows.append(row | (inferred or {}))
 
+    def add(self, steps: int, seconds: float, loss: float, parts: dict[str, float], error: float | None) -> None:
+        """Add a row that comes so many steps after the last one; what is inferred has not changed."""
+        last = self.rows[-1] if self.rows else {"step": 0} | dict.fromkeys(self.inferred)
+        inferred = {name: last[name] for name in self.inferred}
+        self.append(int(last["step"] or 0) + steps, seconds, loss, parts, error, inferred)  # type: ignore[arg-type]
+
+    def copy(self) -> "History":
+        """A history with the same rows, to which rows can be added alone."""
+        return History.of(self.names, self.inferred, self.rows)
+
     def column(self, name: str) -> list[float]:
         """One column as floats; what is unknown is nan."""
         return [float("nan") if row[name] is None else float(row[name]) for row in self.rows]  # type: ignore[arg-type]

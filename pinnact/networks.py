@@ -140,11 +140,15 @@ class Feedforward(eqx.Module):
     layers: tuple[Dense, ...]
     activations: tuple[AbstractActivation, ...]
 
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+    def hidden(self, x: Float[Array, " d"]) -> Float[Array, " w"]:
+        """The units of the last hidden layer."""
         h = self.embedding(x)
         for layer, activation in zip(self.layers[:-1], self.activations, strict=True):
             h = activation(layer(h))
-        return self.layers[-1](h)
+        return h
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        return self.layers[-1](self.hidden(x))
 
 
 class Gated(eqx.Module):
@@ -158,13 +162,17 @@ class Gated(eqx.Module):
     layers: tuple[Dense, ...]
     activations: tuple[AbstractActivation, ...]
 
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+    def hidden(self, x: Float[Array, " d"]) -> Float[Array, " w"]:
+        """The units of the last hidden layer."""
         h = self.embedding(x)
         u, v = (self.activations[0](encoder(h)) for encoder in self.encoders)
         for layer, activation in zip(self.layers[:-1], self.activations, strict=True):
             h = activation(layer(h))
             h = h * u + (1 - h) * v
-        return self.layers[-1](h)
+        return h
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        return self.layers[-1](self.hidden(x))
 
 
 class PirateBlock(eqx.Module):
@@ -193,13 +201,17 @@ class Pirate(eqx.Module):
     last: Dense
     activation: AbstractActivation
 
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+    def hidden(self, x: Float[Array, " d"]) -> Float[Array, " w"]:
+        """The units of the last block."""
         e = self.embedding(x)
         u, v = (self.activation(encoder(e)) for encoder in self.encoders)
         h = self.first(e)
         for block in self.blocks:
             h = block(h, u, v)
-        return self.last(h)
+        return h
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        return self.last(self.hidden(x))
 
 
 def _per_layer(activation: AbstractActivation | Sequence[AbstractActivation], depth: int) -> list[AbstractActivation]:

@@ -135,7 +135,7 @@ class Solution:
         """Largest absolute errors on the scoring points, by unknown; empty without a reference."""
         return self.score.largest(self._scored)
 
-    def error_estimate(self, **options: int) -> dict[str, float]:
+    def error_estimate(self, **options: Any) -> dict[str, float]:
         """Relative L2 errors by unknown without a reference: the distance from the `corrected` solution.
 
         As good as the correction: where that takes most of the error away, to a few per cent. What neither the
@@ -143,12 +143,12 @@ class Solution:
         """
         return correction.error_estimate(self, **options)
 
-    def corrected(self, **options: int) -> "Solution":
+    def corrected(self, **options: Any) -> "Solution":
         """This solution with a second stage, a linear one, that least squares fit to what is left of the residual.
 
-        `options` are `features=1000` random sines, `points=6000` new points, at most `steps=5` of Gauss-Newton, `seed`.
-        Some ten seconds on two cores; smooth linear problems go to round-off. `summary["residual_left"]` is the share
-        of the residual that it leaves.
+        `options` are `features=1000` random waves, `points=15_000` new points, at most `steps=5` of Gauss-Newton in
+        `seconds`, `seed`. 10 to 60 seconds on two cores; smooth linear problems go to round-off.
+        `summary["residual_left"]` is the share of the residual that it leaves on points that were not fitted.
         """
         return correction.corrected(self, **options)
 
