@@ -39,7 +39,7 @@ PEERS = {  # name: script and its options
 TRAINING = (5, 15, 60, 240)  # seconds of pinnact's training before its second stage, a run each
 # Cells a side: odd, since nodes that are scoring points, of a 128 x 128 grid, would show too small an error.
 ELEMENTS = [f"P2:{n}" for n in (9, 17, 33, 65, 129)] + [f"P4:{n}" for n in (5, 9, 17, 33, 65)]
-WAVES = ["1e-4:128", "1e-6:256", "1e-8:512", "1e-10:768", "1e-12:1024", "1e-13:1536"]  # tolerance, waves
+WAVES = ["1e-5:256", "1e-6:384", "1e-8:512", "1e-10:768", "1e-12:1024", "1e-13:1536"]  # tolerance, waves
 # torch first, alone, and no jax 0.10.2, which computes wrong results on CPUs (jax-ml/jax issue 39103).
 INSTALL = (["torch==2.13.0"], ["deepxde", "jinns", "scikit-fem", "jax!=0.10.2", "jaxlib!=0.10.2"])
 SHOWN = ("deepxde", "torch", "jinns", "jax", "scikit-fem", "scipy", "numpy")

@@ -70,11 +70,13 @@ def test_the_table_says_who_wins_and_how_much_faster(peers, tmp_path):
     assert report.ours_at(named["ours"], 30) == 1e-6  # that run has ended, though the longer one trains on
     said = report.table({"poisson": named}, 60).splitlines()
     rows = {line.split("|")[2].strip(): [cell.strip() for cell in line.split("|")[3:-1]] for line in said[3:6]}
-    assert rows["15 s"] == ["1.0e-02", "1.0e-04", "0.01: DEEPXDE WINS", "1.0e-03 (P2:0, 1.0 s)"]
-    assert rows["30 s"][2:] == ["1e+02", "1.0e-13 (P2:1, 30.0 s)"]
-    assert rows["60 s"][:2] == ["1.0e-12", "1.0e-05"]
+    assert rows["15 s"] == ["1.0e-02", "1.0e-03", "1.0e-04", "0.01: DEEPXDE WINS", "1.0e-03 (P2:0, 1.0 s)"]
+    assert rows["30 s"][3:] == ["1e+02", "1.0e-13 (P2:1, 30.0 s)"]
+    assert rows["60 s"][:3] == ["1.0e-12", "1.0e-07", "1.0e-05"]
     assert "deepxde, has 1.0e-05 at 60.0 s; pinnact reaches that at 20.0 s, 3 times as fast" in said[7]
     assert "the classical solver reaches that at 30.0 s" in said[7]
+    named["deepxde"] = curves(tmp_path, deepxde=[([(15, 1e-5)], [])])["deepxde"]
+    assert "at 20.0 s, 0.75 times as fast: DEEPXDE IS FASTER" in report.table({"poisson": named}, 60)
     named["deepxde"] = curves(tmp_path, deepxde=[([(15, 1e-14)], [])])["deepxde"]
     assert "does not reach it: DEEPXDE WINS" in report.table({"poisson": named}, 60)
 

@@ -26,7 +26,7 @@ from jinns.solver import GetJinnsVariableName
 from jinns.validation import AbstractValidationModule
 
 LOOK_EVERY = {"ssbroyden": 5, "natural": 1}  # steps between two looks at the clock
-STEPS_A_SECOND = 2000  # more than any run makes, for the length of jinns' arrays
+STEPS_A_SECOND = 200  # more than any run makes; jinns carries arrays of that length through every step
 REFINE_EVERY = {"ssbroyden": 500, "natural": 10}  # steps; a natural gradient has no memory for new points to upset
 REFINE = {"novelty_proportion": 0.5, "method": "D", "k": 1.0, "c": 1.0}  # RAR-D, doi:10.1016/j.cma.2022.115671
 

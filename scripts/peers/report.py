@@ -43,10 +43,16 @@ def ours_at(paths: list[Path], mark: float) -> float | None:
     return at(training(paths), mark) if ended is None else ended
 
 
+def trained_at(paths: list[Path], mark: float) -> float | None:
+    """The lowest error that our trainings, whose methods depend on their budgets, show at a time without correction."""
+    known = [at(found["training"], mark) for found in read(paths)]
+    return min((error for error in known if error is not None), default=None)
+
+
 def table(found: dict[str, dict[str, list[Path]]], budget: float) -> str:
     """Errors at the marks, and who reaches the best error of a peer how early."""
     peers = [name for name in next(iter(found.values())) if name not in ("ours", "classical")]
-    head = ["problem", "at", "pinnact", *peers, "best peer / pinnact", "classical, in seconds"]
+    head = ["problem", "at", "pinnact", "training alone", *peers, "best peer / pinnact", "classical, in seconds"]
     lines = ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for problem, named in found.items():
         marks = [mark for mark in MARKS if mark < budget] + [budget]
@@ -55,10 +61,10 @@ def table(found: dict[str, dict[str, list[Path]]], budget: float) -> str:
 
 
 def cells(named: dict[str, list[Path]], peers: list[str], mark: float) -> list[str]:
-    """The cells of one row: our error, the peers', the verdict, the classical solver."""
-    mine = ours_at(named["ours"], mark)
+    """The cells of one row: our error, the same without correction, the peers', the verdict, the classical solver."""
+    mine, trained = ours_at(named["ours"], mark), trained_at(named["ours"], mark)
     theirs = {peer: at(rows(named[peer]), mark) for peer in peers}
-    shown = ["-" if error is None else f"{error:.1e}" for error in (mine, *theirs.values())]
+    shown = ["-" if error is None else f"{error:.1e}" for error in (mine, trained, *theirs.values())]
     known = {peer: error for peer, error in theirs.items() if error is not None}
     best = min(known, key=lambda peer: known[peer], default="")
     if mine is None or not best:
@@ -83,7 +89,8 @@ def reached(problem: str, named: dict[str, list[Path]], peers: list[str]) -> str
     if when is None:
         said = f"pinnact does not reach it: {peer.upper()} WINS"
     else:
-        said = f"pinnact reaches that at {when:.1f} s, {seconds / when:.2g} times as fast"
+        slower = f": {peer.upper()} IS FASTER" if when > seconds else ""
+        said = f"pinnact reaches that at {when:.1f} s, {seconds / when:.2g} times as fast{slower}"
     end = min(e for _, e in mine)
     direct = next((s for s, e in rows(named["classical"]) if e <= end), None)
     beside = "does not reach that" if direct is None else f"reaches that at {direct:.1f} s"
