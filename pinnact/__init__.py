@@ -60,6 +60,7 @@ from pinnact.domains import Rectangle as Rectangle
 from pinnact.domains import Region as Region
 from pinnact.domains import Time as Time
 from pinnact.domains import read_mesh as read_mesh
+from pinnact.engines import Stochastic as Stochastic
 from pinnact.fields import Field as Field
 from pinnact.limits import minutes as minutes
 from pinnact.networks import MLP as MLP

@@ -73,8 +73,8 @@ def solve(
     ] = None,
     observe: Annotated[Path | None, typer.Option(help="CSV of data; columns are coordinates and unknowns.")] = None,
     engine: Annotated[
-        str, typer.Option(help="Engine of derivatives: forward, or jax.hessian as reference.")
-    ] = "forward",
+        str, typer.Option(help="Engine of derivatives: auto, forward, hessian (the reference), stochastic:16.")
+    ] = "auto",
     no_hard: Annotated[bool, typer.Option("--no-hard", help="Build no values in: conditions as penalties.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, gpu or tpu.")] = None,
     devices: Annotated[int | None, typer.Option(help="Spread the points over so many devices.")] = None,

@@ -114,7 +114,7 @@ class Evaluator:
         def at(model: Model, point: Array) -> dict[str, Array]:
             functions, rows = self.system.functions(model), {}
             for name, residual in residuals.items():
-                fields = fields_at(functions, point, problem.frame, residual.record.indices, self.system.engine)
+                fields = fields_at(functions, point, problem.frame, residual.record.plan, self.system.engine)
                 value = residual(fields, point, None)
                 rows[name] = value[0] if residual.rows == 1 else value
             return rows

@@ -5,6 +5,8 @@ Its derivatives come out of a table that one pass of an engine (`pinnact.operato
 table is computed on demand. A `Record` writes down which derivatives a residual takes.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -13,19 +15,24 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnact.operators import Engine, Index, PointFunction, curl_of, forward
+from pinnact.operators import Engine, Index, PointFunction, automatic, curl_of, parts, total
 
 
 class Record:
-    """The derivatives that residuals take, by unknown; `order(name)` is the highest one, `u(q)` included."""
+    """The derivatives that residuals take, by unknown; `order(name)` is the highest one, `u(q)` included.
+
+    `indices` are all of them, one by one; in `plan`, which engines fill, those of a Laplacian are one sum.
+    """
 
     def __init__(self) -> None:
         self.indices: dict[str, set[Index]] = {}
+        self.plan: dict[str, set[Index]] = {}
         self.probed: dict[str, int] = {}
 
     def take(self, name: str, index: Index) -> None:
-        """Note that the derivative `index` (a tuple of axes) of the unknown `name` is taken."""
-        self.indices.setdefault(name, set()).add(tuple(sorted(index)))
+        """Note that the derivative `index` (a tuple of axes, or a sum) of the unknown `name` is taken."""
+        self.plan.setdefault(name, set()).add(index)
+        self.indices.setdefault(name, set()).update(parts(index))
 
     def order(self, name: str) -> int:
         """The highest order of differentiation of `name` seen, by attribute or through plain `jax`; -1 if unused."""
@@ -109,7 +116,9 @@ class Field:
             self._record.take(self._name, index)
         if index in self._table:
             return self._table[index]
-        return forward(self._f, self._point, [index])[index]
+        if all(part in self._table for part in parts(index)):
+            return functools.reduce(operator.add, [self._table[part] for part in parts(index)])
+        return automatic(self._f, self._point, [index])[index]
 
     @property
     def value(self) -> Array:
@@ -145,11 +154,7 @@ class Field:
     @property
     def laplacian(self) -> Array:
         """The sum of the pure second derivatives over the space coordinates, component by component."""
-        first, *others = self._space("laplacian")
-        total = self._take((first, first))
-        for axis in others:
-            total = total + self._take((axis, axis))
-        return total
+        return self._take(total(self._space("laplacian")))
 
     @property
     def hessian(self) -> Array:
@@ -301,7 +306,7 @@ def field_at(
     point: Float[Array, " d"],
     frame: Frame,
     indices: set[Index],
-    engine: Engine = forward,
+    engine: Engine = automatic,
     record: Record | None = None,
 ) -> Field:
     """The field `f` at `point` with the derivatives `indices` computed in one pass of `engine`."""

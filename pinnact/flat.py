@@ -25,7 +25,8 @@ class Watch(NamedTuple):
     """What ends a chunk: `most` steps, a loss of at most `tolerance`, `patience` steps without progress.
 
     It is looked at after every step, so that where a run ends does not depend on how the clock cut it into chunks.
-    `loss`, the `best` one and the steps `since` are those from before the chunk.
+    `loss`, the `best` one, the steps `since` and the `step` are those from before the chunk; `seed` and step make the
+    random numbers of a step that takes some.
     """
 
     most: Array
@@ -34,6 +35,8 @@ class Watch(NamedTuple):
     loss: Array
     best: Array
     since: Array
+    seed: Array
+    step: Array
 
 
 class Chunk(NamedTuple):
@@ -110,8 +113,11 @@ class Flat:
     def _predict(self, p: Parameters, points: Array, lift: Array | None) -> dict[str, Array]:
         return self.system.values(self.model(p), points, lift)
 
-    def _objective(self, batches: Batches, weights: dict[str, Array]) -> Objective:
-        value = lambda p: self.system.loss(self.model(p), batches, weights)
+    def _objective(self, batches: Batches, weights: dict[str, Array], watch: Watch, count: Array) -> Objective:
+        key = None
+        if self.system.directions is not None:
+            key = jax.random.fold_in(jax.random.key(watch.seed), watch.step + count)
+        value = lambda p: self.system.loss(self.model(p), batches, weights, key)
         return Objective(
             value, jax.value_and_grad(value), lambda p: self.system.linearised(self.model(p), batches, weights)
         )
@@ -140,9 +146,8 @@ class Flat:
         """The loop of one stage: a function of parameters, state, batches, weights and a `Watch`."""
 
         def chunk(p: Parameters, state: Any, batches: Batches, weights: dict[str, Array], watch: Watch) -> Outcome:
-            objective = self._objective(batches, weights)
-
             def body(was: Outcome) -> Outcome:
+                objective = self._objective(batches, weights, watch, was.count)
                 step = optimiser.step(objective, was.parameters, was.state)
                 finite = jnp.isfinite(step.loss) & jnp.all(jnp.isfinite(step.parameters))
                 better = step.loss < was.best * (1 - PROGRESS)

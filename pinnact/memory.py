@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pinnact.operators import FEW, SUM, Index
 from pinnact.optimisers import Stage
 from pinnact.system import Batches, System
 
@@ -24,16 +25,24 @@ def bytes_needed(system: System, model: Any, batches: Batches, plan: Sequence[St
     leaves = [leaf for leaf in jax.tree.leaves(model) if isinstance(leaf, jax.Array)]
     parameters = sum(leaf.size for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact))
     units = sum(leaf.shape[0] for leaf in leaves if leaf.ndim == 2)
+    widest = max((leaf.shape[0] for leaf in leaves if leaf.ndim == 2), default=0)
     rows, jets = 0, 0
     for name, batch in batches.items():
         group, points = system.groups[name], len(batch.points)
         rows += points * len(group.residuals)
-        jets += points * len(system.indices(group))
+        jets += points * sum(_carried(index, widest) for index in system.indices(group))
     each = jnp.zeros(()).dtype.itemsize
     peak = max(
         stage.times * PASSES * jets * units + stage.optimiser.numbers(stage.times * rows, parameters) for stage in plan
     )
     return each * peak
+
+
+def _carried(index: Index, widest: int) -> int:
+    """How many derivatives one of them takes: a sum one a direction, and itself."""
+    if index[:1] != (SUM,):
+        return 1
+    return 1 + (len(index) - 1 if len(index) <= FEW + 1 else min(len(index) - 1, widest))
 
 
 def bytes_free() -> float:

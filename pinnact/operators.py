@@ -1,8 +1,9 @@
-"""Derivatives of functions of a point: the operators of vector calculus, and the two engines beneath them.
+"""Derivatives of functions of a point: the operators of vector calculus, and the engines beneath them.
 
 A *function of a point* takes one array of shape `(d,)` and returns a scalar or an array of shape `(m,)`.
-An *engine* computes many partial derivatives of one function at one point in a single pass:
-`forward` shares the work between them, `hessian` is the slow reference made of `jax.jacfwd` and `jax.hessian`.
+An *engine* computes many partial derivatives of one function at one point in a single pass: `forward` nests `jax.jvp`
+and shares the work between them, `automatic` takes Laplacians in collapsed Taylor mode where that is faster, `hessian`
+is the slow reference made of `jax.jacfwd` and `jax.hessian`; `estimated` draws the directions of wide Laplacians.
 """
 
 from collections import Counter
@@ -11,11 +12,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
+
+from pinnact.taylor import Reduction, fewest, second_order
 
 PointFunction = Callable[[Float[Array, " d"]], Any]
 Index = tuple[int, ...]
 Engine = Callable[[PointFunction, Float[Array, " d"], Collection[Index]], dict[Index, Any]]
+SUM = -1  # begins the index of a sum: (SUM, 0, 2) is d2f/dx0^2 + d2f/dx2^2
+
+
+def total(axes: Collection[int]) -> Index:
+    """The index of the sum of pure second derivatives along `axes`: of the Laplacian."""
+    first, *others = axes
+    return (SUM, first, *others) if others else (first, first)
+
+
+def parts(index: Index) -> tuple[Index, ...]:
+    """The indices that a derivative is the sum of: itself, unless it is a sum."""
+    return tuple((axis, axis) for axis in index[1:]) if index[:1] == (SUM,) else (index,)
 
 
 def forward(f: PointFunction, x: Float[Array, " d"], indices: Collection[Index]) -> dict[Index, Any]:
@@ -24,9 +39,17 @@ def forward(f: PointFunction, x: Float[Array, " d"], indices: Collection[Index])
     `indices` are tuples of axes: `()` is the value, `(0, 1)` is d2f/dx0dx1. Derivatives that share a leading axis share
     the linearisation of one directional derivative, so that value, gradient and one second derivative cost one pass.
     """
-    wanted = {tuple(sorted(index)) for index in indices}
-    table = _tower(f, x, wanted | {()})
-    return {tuple(index): table[tuple(sorted(index))] for index in indices}
+    wanted = {tuple(sorted(part)) for index in indices for part in parts(index)}
+    return _summed(_tower(f, x, wanted | {()}), indices)
+
+
+def _summed(table: dict[Index, Any], indices: Collection[Index]) -> dict[Index, Any]:
+    """What was asked for from a table of single derivatives with sorted indices."""
+    found = {}
+    for index in indices:
+        first, *others = (table[tuple(sorted(part))] for part in parts(index))
+        found[tuple(index)] = jax.tree.map(lambda *each: sum(each[1:], each[0]), first, *others)
+    return found
 
 
 def hessian_engine(f: PointFunction, x: Float[Array, " d"], indices: Collection[Index]) -> dict[Index, Any]:
@@ -36,13 +59,79 @@ def hessian_engine(f: PointFunction, x: Float[Array, " d"], indices: Collection[
         imaginary = hessian_engine(lambda y: f(y).imag, x, indices)
         return {index: real[index] + 1j * imaginary[index] for index in real}
     towers: dict[int, Any] = {0: f, 1: jax.jacfwd(f)}
-    for order in range(2, max((len(index) for index in indices), default=0) + 1):
+    single = {tuple(sorted(part)) for index in indices for part in parts(index)}
+    for order in range(2, max((len(index) for index in single), default=0) + 1):
         towers[order] = jax.hessian(towers[order - 2])
-    values = {order: towers[order](x) for order in {len(index) for index in indices}}
-    return {tuple(index): jax.tree.map(lambda a, i=index: a[(..., *i)], values[len(index)]) for index in indices}
+    values = {order: towers[order](x) for order in {len(index) for index in single}}
+    table = {index: jax.tree.map(lambda a, i=index: a[(..., *i)], values[len(index)]) for index in single}
+    return _summed(table, indices)
 
 
-ENGINES: dict[str, Engine] = {"forward": forward, "hessian": hessian_engine}
+def automatic(f: PointFunction, x: Float[Array, " d"], indices: Collection[Index]) -> dict[Index, Any]:
+    """The default engine: sums (Laplacians) in collapsed Taylor mode (`pinnact.taylor`), all else by `forward`.
+
+    A sum along more axes than FEW has a pass of its own, along as few directions as will do; then more first
+    derivatives than FEW come from reverse mode. Where each wins was measured: `docs/derivatives.md`.
+    """
+    return _collapsed(f, x, indices, fewest)
+
+
+def estimated(
+    f: PointFunction, x: Float[Array, " d"], indices: Collection[Index], picked: Int[Array, " k"]
+) -> dict[Index, Any]:
+    """As `automatic`, but a sum along d > FEW axes is `d/k` times that of the `picked` k of them (0 .. d - 1).
+
+    Unbiased where every axis is picked equally often; exact for k = d. Shi et al. 2024 (arXiv 2412.00088).
+    """
+
+    def some(first: Float[Array, "d m"]) -> Float[Array, "k m"]:
+        return jnp.sqrt(len(first) / len(picked)).astype(first.dtype) * first[picked]
+
+    return _collapsed(f, x, indices, some)
+
+
+ENGINES: dict[str, Engine] = {"auto": automatic, "forward": forward, "hessian": hessian_engine}
+FEW = 4  # axes up to which their number does not decide
+
+
+def _collapsed(
+    f: PointFunction, x: Float[Array, " d"], indices: Collection[Index], reduction: Reduction
+) -> dict[Index, Any]:
+    wide = {index for index in indices if len(index) > FEW + 1 and index[0] == SUM}
+    rest = {tuple(index) for index in indices} - wide
+    unit = jnp.eye(x.size, dtype=x.dtype)
+    table: dict[Index, Any] = {}
+    for index in wide:
+        series = second_order(f, x, unit[jnp.array(index[1:])], None, reduction)
+        table |= {(): series.value, index: series.second[0]}
+    summed = any(index[:1] == (SUM,) for index in rest)
+    orders = {len(part) for index in rest for part in parts(index)}
+    if summed and max(orders) <= 2:
+        table |= _together(f, x, rest, unit)
+    elif wide and max(orders, default=0) <= 1:
+        table |= _first(f, x, rest)
+    else:
+        table |= forward(f, x, rest)
+    return {tuple(index): table[tuple(index)] for index in indices}
+
+
+def _together(f: PointFunction, x: Float[Array, " d"], indices: set[Index], unit: Array) -> dict[Index, Any]:
+    """Derivatives to the second order along a few axes, sums among them, in one pass."""
+    axes = sorted({axis for index in indices for part in parts(index) for axis in part})
+    seconds = [index for index in sorted(indices) if len(index) > 1]
+    sums = [tuple((axes.index(a), axes.index(b)) for a, b in parts(index)) for index in seconds]
+    series = second_order(f, x, unit[jnp.array(axes)], sums)
+    table: dict[Index, Any] = {(): series.value} | {(axis,): series.first[i] for i, axis in enumerate(axes)}
+    return table | {index: series.second[i] for i, index in enumerate(seconds)}
+
+
+def _first(f: PointFunction, x: Float[Array, " d"], indices: set[Index]) -> dict[Index, Any]:
+    """First derivatives beside a wide sum: many of a few real numbers by reverse mode."""
+    first, shape = indices - {()}, jax.eval_shape(f, x)
+    if len(first) <= max(FEW, shape.size) or jnp.issubdtype(shape.dtype, jnp.complexfloating):
+        return _tower(f, x, indices | {()})
+    slopes = jax.jacrev(f)(x)
+    return {(): f(x)} | {index: slopes[..., index[0]] for index in first}
 
 
 def _unit(x: Float[Array, " d"], axis: int) -> Float[Array, " d"]:
@@ -163,8 +252,8 @@ def laplacian(f: PointFunction) -> PointFunction:
     """The Laplacian `sum_i d2f/dx_i^2` over all coordinates, of a scalar or (component by component) a vector."""
 
     def lap(x: Float[Array, " d"]) -> Any:
-        indices = [(axis, axis) for axis in range(x.size)]
-        return sum(forward(f, x, indices).values())
+        index = total(range(x.size))
+        return automatic(f, x, [index])[index]
 
     return lap
 

@@ -248,7 +248,7 @@ class Problem:
                 points, normals = self.region(name).sample(n, "sobol", seed)
 
                 def rows(point: Array, normal: Array | None, residual: Residual = residual) -> Array:
-                    fields = fields_at(functions, point, self.frame, residual.record.indices)
+                    fields = fields_at(functions, point, self.frame, residual.record.plan)
                     return residual(fields, point, normal)
 
                 axes = (0, None if normals is None else 0)

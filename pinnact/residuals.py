@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pinnact.fields import Field, Frame, Record, field_at
-from pinnact.operators import Engine, Index, PointFunction, forward
+from pinnact.operators import Engine, Index, PointFunction, automatic
 
 POINT = "point"  # the argument that is given all coordinates at once, shape (d,)
 
@@ -153,7 +153,7 @@ def fields_at(
     point: Float[Array, " d"],
     frame: Frame,
     plan: Mapping[str, set[Index]],
-    engine: Engine = forward,
+    engine: Engine = automatic,
 ) -> dict[str, Field]:
     """The fields of `functions` at a point, each with the derivatives that `plan` lists."""
     return {name: field_at(name, f, point, frame, plan.get(name, set()), engine) for name, f in functions.items()}

@@ -185,8 +185,9 @@ class Run:
         tolerance = -math.inf if limits.tolerance is None else limits.tolerance
         patience = 2**31 - 1 if limits.patience is None else limits.patience
         return Watch(
-            whole(most), real(tolerance), whole(patience), real(at.seen), real(at.best), whole(min(at.since, patience))
-        )
+            whole(most), real(tolerance), whole(patience), real(at.seen), real(at.best), whole(min(at.since, patience)),
+            whole(self.seed), whole(at.step),
+        )  # fmt: skip
 
     def _take(self, found: Outcome, done: int) -> tuple[bool, dict[str, Array]]:
         """Move to the last good parameters of a chunk; whether all stayed finite, and the mean squares there."""

@@ -7,7 +7,7 @@ compiled functions, so that drawing new points compiles nothing anew.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -15,25 +15,29 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pinnact.domains import Region
 from pinnact.fields import Field
 from pinnact.lifts import Ansatz
 from pinnact.model import Model
-from pinnact.operators import Engine, Index, PointFunction, forward
+from pinnact.operators import FEW, SUM, Engine, Index, PointFunction, automatic, estimated
 from pinnact.problem import Integral, Problem
 from pinnact.residuals import real_rows
 
 
 class Batch(NamedTuple):
-    """The points of a group and what depends on them alone; `shares` weighs each point (mean 1)."""
+    """The points of a group and what depends on them alone; `shares` weighs each point (mean 1).
+
+    `picked`, in steps that estimate Laplacians, are the axes along which second derivatives are taken at each point.
+    """
 
     points: Float[Array, "n d"]
     shares: Float[Array, " n"]
     normals: Float[Array, "n s"] | None = None
     lift: dict[Index, Float[Array, "n m"]] | None = None
     data: dict[str, Float[Array, "n k"]] | None = None
+    picked: Int[Array, "n k"] | None = None
 
 
 Batches = dict[str, Batch]
@@ -74,18 +78,28 @@ class System:
     """The residuals of `problem` under `ansatz` as functions of a model and of batches of points.
 
     `along` are the models that the lift was carried along, one after the other (`carried`); none before training.
+    With `directions`, a loss that is given a key estimates Laplacians from so many random ones.
     """
 
     def __init__(
-        self, problem: Problem, ansatz: Ansatz, engine: Engine = forward, along: tuple[Model, ...] = ()
+        self,
+        problem: Problem,
+        ansatz: Ansatz,
+        engine: Engine = automatic,
+        along: tuple[Model, ...] = (),
+        directions: int | None = None,
     ) -> None:
         self.problem, self.ansatz, self.engine, self.along = problem, ansatz, engine, along
+        self.directions = directions
         self.spans = problem.spans
 
     def carried(self, model: Model) -> "System | None":
         """The system with its lift carried along the field of `model`; None where that is no use."""
         lift = self.ansatz.carry and self.ansatz.carry(self._outputs(model))
-        return lift and System(self.problem, replace(self.ansatz, lift=lift), self.engine, (*self.along, model))
+        if not lift:
+            return None
+        ansatz = replace(self.ansatz, lift=lift)
+        return System(self.problem, ansatz, self.engine, (*self.along, model), self.directions)
 
     @cached_property
     def groups(self) -> dict[str, Group]:
@@ -100,7 +114,7 @@ class System:
             condition = problem.conditions.get(name)
             region = problem.region(name)
             if isinstance(condition, Integral):
-                groups[name] = Group(name, (name,), region, residual.record.indices, integral=condition)
+                groups[name] = Group(name, (name,), region, residual.record.plan, integral=condition)
                 continue
             key = "interior" if region is problem.domain.interior else name
             members.setdefault(key, []).append(name)
@@ -108,7 +122,7 @@ class System:
         for key, names in members.items():
             plan: dict[str, set[Index]] = {}
             for name in names:
-                for unknown, indices in problem.residuals_by_name[name].record.indices.items():
+                for unknown, indices in problem.residuals_by_name[name].record.plan.items():
                     plan.setdefault(unknown, set()).update(indices)
             groups[key] = Group(key, tuple(names), regions[key], plan)
         for i, observation in enumerate(problem.observations):
@@ -188,10 +202,11 @@ class System:
 
     # -- rows ---------------------------------------------------------------------------------------------------
 
-    def _fields(self, model: Model, group: Group, point: Array, lift: Mapping[Index, Array] | None) -> dict[str, Field]:
-        problem = self.problem
+    def _fields(self, model: Model, group: Group, row: Batch) -> dict[str, Field]:
+        problem, point, lift = self.problem, row.points, row.lift
         functions = self.functions(model)
-        table = self.engine(lambda q: self.ansatz.trial(model.outputs(q), q), point, self.indices(group))
+        engine = self.engine if row.picked is None else partial(estimated, picked=row.picked)
+        table = engine(lambda q: self.ansatz.trial(model.outputs(q), q), point, self.indices(group))
         if lift is not None:
             table = {index: value + lift[index] for index, value in table.items()}
         fields = {}
@@ -207,7 +222,7 @@ class System:
 
     def point_rows(self, model: Model, group: Group, row: Batch) -> dict[str, Float[Array, " k"]]:
         """The residuals of a group at one point; `row` is one row of its batch."""
-        fields = self._fields(model, group, row.points, row.lift)
+        fields = self._fields(model, group, row)
         if row.data is not None:
             rows = [real_rows(fields[name]) - value for name, value in row.data.items()]
             return {group.name: jnp.concatenate(rows)}
@@ -237,9 +252,34 @@ class System:
                 result[residual] = jnp.sqrt(weights[residual] * shares / len(r)) * r
         return result
 
-    def loss(self, model: Model, batches: Batches, weights: Mapping[str, Array]) -> Float[Array, ""]:
-        """`sum_k weight_k mean(share r_k^2)` over residuals."""
-        return sum((jnp.sum(r**2) for r in self.weighted(model, batches, weights).values()), jnp.zeros(()))
+    def loss(
+        self, model: Model, batches: Batches, weights: Mapping[str, Array], key: PRNGKeyArray | None = None
+    ) -> Float[Array, ""]:
+        """`sum_k weight_k mean(share r_k^2)` over residuals, or an unbiased estimate of it that is drawn with `key`.
+
+        A square of one estimate of r would be its variance too much; `r r'` of two independent ones is right on
+        average, wherever r is affine in the Laplacian.
+        """
+        if key is None:
+            return sum((jnp.sum(r**2) for r in self.weighted(model, batches, weights).values()), jnp.zeros(()))
+        one, other = (self.weighted(model, self._drawn(batches, k), weights) for k in jax.random.split(key))
+        return sum((jnp.sum(one[name] * other[name]) for name in one), jnp.zeros(()))
+
+    def _drawn(self, batches: Batches, key: PRNGKeyArray) -> Batches:
+        """Batches whose points each have `directions` axes of their Laplacian: every axis the same number of times.
+
+        Points share one random order of the axes and take turns in it, so that each sees a random set, and all together
+        see every axis: that averages better than independent sets do.
+        """
+        found = {}
+        for name, batch in batches.items():
+            size = max((len(i) - 1 for i in self.indices(self.groups[name]) if i[:1] == (SUM,)), default=0)
+            if size > FEW and self.directions is not None:
+                order = jax.random.permutation(jax.random.fold_in(key, len(found)), size)
+                turns = jnp.arange(len(batch.points) * self.directions).reshape(-1, self.directions)
+                batch = batch._replace(picked=order[turns % size])
+            found[name] = batch
+        return found
 
     def _ordered(self, batches: Batches) -> list[tuple[Group, Batch]]:
         # In the order of the groups: jax.jit hands dictionaries over sorted by key.

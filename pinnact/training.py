@@ -16,11 +16,11 @@ from pinnact import hosts
 from pinnact.checkpoints import Checkpoints, Keeper
 from pinnact.collocation import AbstractResampling, Points, ResidualAdaptive
 from pinnact.drive import alone
+from pinnact.engines import Stochastic, chosen, fitting_optimiser
 from pinnact.lifts import for_problem
 from pinnact.limits import Limits
 from pinnact.model import Networks, activation_label, smoothness
 from pinnact.networks import MLP
-from pinnact.operators import ENGINES
 from pinnact.optimisers import AbstractOptimiser, Stage, stages
 from pinnact.placement import placement
 from pinnact.precision import precision as precision_context
@@ -53,7 +53,7 @@ def solve(
     seed: int = 0,
     precision: str = "float64",
     hard: bool = True,
-    engine: str = "forward",
+    engine: str | Stochastic = "auto",
     allow_rough: bool = False,
     device: Any = None,
     devices: int | Sequence[Any] | None = None,
@@ -69,7 +69,8 @@ def solve(
     good state and on with more care, three times at most; then it ends with that state.
 
     With `devices`, a number of JAX's devices or a sequence of them, the points of every step are spread over these; the
-    result is the same to round-off. `device` is the one device to train on, JAX's default if none is given.
+    result is the same to round-off. `engine` is how derivatives are taken: `Stochastic(k)` estimates Laplacians of many
+    dimensions from k of them. `device` is the one device to train on, JAX's default if none is given.
 
     With `checkpoint`, a folder (or `Checkpoints(folder, every=60.0, keep=2)`), the state is written there now and
     then and at the end, and a run that finds its own state there goes on with it: killed at any moment and called
@@ -128,7 +129,7 @@ def _train(
     patience: int | None,
     precision: str,
     hard: bool,
-    engine: str,
+    engine: str | Stochastic,
     allow_rough: bool,
     device: Any,
     devices: int | Sequence[Any] | None,
@@ -137,14 +138,16 @@ def _train(
     """What `solve` and `solve_seeds` do: all checks, then one run a seed."""
     if not isinstance(problem, Problem):
         raise ValueError(f"problem={problem!r} is no pn.Problem; call the problem's function first, as in burgers()")
-    if engine not in ENGINES:
-        raise ValueError(f"engine {engine!r} is unknown; choose one of {', '.join(ENGINES)}")
+    exact, directions, name = chosen(engine)
     limits = Limits(60.0 if budget is None and steps is None else budget, steps, tolerance, patience)
     for seed in seeds:
         if not (isinstance(seed, int) and 0 <= seed < 2**31):
             raise ValueError(f"seed={seed!r}: give a whole number from 0 to 2^31 - 1")
     if not stages(optimiser, 0, precision, limits.budget):  # a wrong name is said before anything is computed
         raise ValueError(f"optimiser={optimiser!r} has no stage; give at least one")
+    if directions is not None:
+        looked_at = tolerance is not None or patience is not None
+        optimiser = fitting_optimiser(optimiser, problem, name, directions, looked_at)
     place = placement(devices)
     network = MLP() if network is None else network
     label = activation_label(network)
@@ -155,7 +158,7 @@ def _train(
             logger.info(note)
         score = Score.of(problem)
     with precision_context(precision), jax.default_device(device):
-        system = System(problem, ansatz, ENGINES[engine])
+        system = System(problem, ansatz, exact, directions=directions)
         points, weights, resampling = points or Points(), weights or Fixed(), resampling or ResidualAdaptive(gap=2.0)
         inside = _digest(np.round(score.points, 6))  # the repr of a polygon or a mesh doesn't tell its corners
         known = {
@@ -163,7 +166,7 @@ def _train(
             "network": network_data(network),
             "precision": precision,
             "hard": hard,
-            "engine": engine,
+            "engine": name,
         }
         drawn = {"points": repr(points), "weights": repr(weights), "resampling": repr(resampling)}
         data = [a for o in problem.observations for a in (o.points, *o.values.values())]

@@ -44,7 +44,9 @@ def measured(devices: int) -> list[dict]:
             method = stages(name, 0, "float64", None)[0].optimiser
             value, gradient, _ = flat.evaluate(flat.start, batches, weights)
             state = place.copied(flat.first(method, flat.start, value, gradient))
-            watch = place.copied(Watch(whole(2), real(-1.0), whole(10**6), real(1.0), real(1.0), whole(0)))
+            watch = place.copied(
+                Watch(whole(2), real(-1.0), whole(10**6), real(1.0), real(1.0), whole(0), whole(0), whole(0))
+            )
             start, spread, weighed = place.copied(flat.start), place.spread(batches), place.copied(weights)
             compiled = jax.jit(flat.steps(method)).lower(start, state, spread, weighed, watch).compile()
             found = FLOATS.findall(compiled.as_text())

@@ -12,6 +12,7 @@ import pytest
 from pinnact import operators
 from pinnact.operators import (
     ENGINES,
+    automatic,
     curl,
     curl_of,
     derivative,
@@ -22,7 +23,9 @@ from pinnact.operators import (
     hessian_engine,
     jacobian,
     laplacian,
+    parts,
     symmetric_gradient,
+    total,
 )
 
 
@@ -52,12 +55,18 @@ def every_index(d, order):
 
 
 def both(f, x, indices):
-    """The two engines on the same question, compiled."""
-    return jax.jit(lambda x: (forward(f, x, indices), hessian_engine(f, x, indices)))(x)
+    """The fast engines and the reference on the same question, compiled."""
+    fast = (automatic, forward)
+    return jax.jit(lambda x: ([e(f, x, indices) for e in fast], hessian_engine(f, x, indices)))(x)
 
 
-def assert_same(ours, reference):
-    assert ours.keys() == reference.keys()
+def assert_same(fast, reference):
+    for ours in fast:
+        assert ours.keys() == reference.keys()
+        assert_close(ours, reference)
+
+
+def assert_close(ours, reference):
     for index, value in reference.items():
         assert ours[index].dtype == value.dtype and ours[index].shape == value.shape, index
         scale = 1 + np.max(np.abs(value))
@@ -77,6 +86,31 @@ def test_engines_agree_on_pure_second_derivatives(kind, d):
     """From five axes on these are one batched pass; its first derivatives come with it."""
     indices = [(), *[(a,) for a in range(d)], *[(a, a) for a in range(d)]]
     assert_same(*both(FUNCTIONS[kind], POINT[:d], indices))
+
+
+SUMS = [
+    [total((0, 1))],
+    [total((0, 1)), (0,), (2,), ()],
+    [total((0, 2)), (1, 1), (0, 2), (1,)],
+    [total((0, 1, 2)), (2, 2, 2)],
+    [total(range(6))],
+    [total(range(5)), (5,), ()],
+    [total(range(6)), total((0, 1)), (3,)],
+    [total(range(6)), (0, 0), (1, 2)],
+    [total(range(6)), *[(a,) for a in range(6)]],
+    [total(range(5)), (5, 5, 5)],
+]
+
+
+@pytest.mark.parametrize("kind", FUNCTIONS)
+@pytest.mark.parametrize("indices", SUMS, ids=str)
+def test_engines_agree_on_sums(kind, indices):
+    """Laplacians of few and many axes, alone and beside derivatives of every other kind."""
+    assert_same(*both(FUNCTIONS[kind], POINT, indices))
+
+
+def test_a_sum_is_the_sum_of_its_parts():
+    assert total((3,)) == (3, 3) and parts(total((0, 2))) == ((0, 0), (2, 2)) and parts((0, 1)) == ((0, 1),)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +242,7 @@ def test_operators_refuse_fields_of_the_wrong_shape():
 
 
 def test_engines_are_known_by_name():
-    assert ENGINES["forward"] is forward and ENGINES["hessian"] is hessian_engine
+    assert {"auto": automatic, "forward": forward, "hessian": hessian_engine} == ENGINES
 
 
 def test_examples_in_the_docstrings():

@@ -19,7 +19,7 @@ OTHERS = {
     "points": ({"points": pn.Points(interior=33, condition=4)}, "points was .*interior=32.* and is .*interior=33"),
     "weights": ({"weights": pn.Fixed(conditions=7.0)}, r"weights was .*100.* and is .*7"),
     "resampling": ({"resampling": pn.Keep()}, "resampling was Residual.* and is Keep"),
-    "engine": ({"engine": "hessian"}, "engine was forward and is hessian"),
+    "engine": ({"engine": "hessian"}, "engine was auto and is hessian"),
     "optimiser": ({"optimiser": "lbfgs"}, "optimisers were"),
     "optimiser's numbers": ({"optimiser": pn.SelfScaledBroyden(first_step=0.2)}, "optimisers were"),
     "equation": ({"problem": decay(curve=0.5)}, "the loss was .* equations or data differ"),
