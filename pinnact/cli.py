@@ -19,7 +19,7 @@ from pinnact import activations, coefficients, compiled, hosts, library, network
 from pinnact.atlas_command import atlas
 from pinnact.checkpoints import Checkpoints
 from pinnact.compare_command import compare
-from pinnact.console import CHECKPOINTS, SIGNALS, Every, Resume, ended_early, number, pairs, run_folder, say
+from pinnact.console import CHECKPOINTS, Every, Resume, ended_early, number, pairs, run_folder, say
 from pinnact.doctor import examine
 from pinnact.files import shown
 from pinnact.problem import Problem
@@ -85,8 +85,9 @@ def solve(
         bool, typer.Option("--allow-rough", help="Train although the activation is too rough.")
     ] = False,
     correct: Annotated[
-        bool, typer.Option("--correct", help="Then fit a linear second stage to what is left of the residual.")
-    ] = False,
+        bool | None,
+        typer.Option("--correct/--no-correct", help="A second stage after the whole budget, or none; else within it."),
+    ] = None,
     resume: Resume = False,
     checkpoint_every: Every = 60.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors.")] = False,
@@ -114,11 +115,9 @@ def solve(
         solution = solve_problem(
             made, recipe, optimiser=optimiser, seed=seed, budget=budget, steps=steps, hard=not no_hard, engine=engine,
             precision="float32" if float32 else "float64", allow_rough=allow_rough, device=_device(device),
-            devices=_devices(devices), progress=not quiet,
+            devices=_devices(devices), correct=correct, progress=not quiet,
             checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every, until=until),
         )  # fmt: skip
-        if correct and solution.summary["stopped"] not in ("not finite", *SIGNALS):
-            solution = solution.corrected()
         solution.summary["command"] = shlex.join(["pinnact", *sys.argv[1:]])
         if not hosts.first():
             return

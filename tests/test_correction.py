@@ -1,5 +1,7 @@
 """The second stage: what least squares take away, what is kept, and the error estimate that comes of it."""
 
+import signal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,11 @@ import pytest
 from made_up import heat
 
 import pinnact as pn
+from pinnact import correction
 from pinnact.features import Enriched, drawn
+from pinnact.limits import Limits
 from pinnact.networks import Inputs
+from pinnact.second_stage import planned
 
 SMALL = {"features": 200, "points": 800}
 POINTS = pn.Points(interior=200, condition=50)
@@ -103,3 +108,47 @@ def test_at_zero_the_second_stage_changes_nothing():
     for wrong in ({"features": 0}, {"lowest": 0.0}, {"lowest": 3.0, "highest": 2.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Enriched(first, **wrong)
+
+
+# -- as the end of a run -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_with_a_budget_ends_with_a_second_stage():
+    """Within the budget, whose larger part is not for training; the history ends with its row."""
+    solution = pn.solve(heat(), pn.MLP(width=6, depth=1), budget=10, points=POINTS)
+    last, before = solution.history.rows[-1], solution.history.rows[-2]
+    assert "waves" in solution.summary["network"] and solution.summary["settings"]["budget"] == 10
+    assert before["seconds"] >= 4 and last["step"] > before["step"] and last["error"] == solution.error()["u"]
+    assert last["error"] < 1e-3 * before["error"] and last["loss"] < before["loss"]
+
+
+def test_the_plan_of_a_second_stage():
+    problem, limits, network = heat(), Limits(60.0), pn.MLP(width=6, depth=1)
+    plan = lambda **given: planned(**{"correct": None, "problem": problem, "network": network, "optimiser": "auto",
+                                      "limits": limits, "plain": True} | given)  # fmt: skip
+    usual = plan()
+    assert usual.limits.budget == 24 and usual.budget == 60 and usual.options["seconds"] == 36
+    assert plan(limits=Limits(20.0)).options["features"] == usual.options["features"] // 2
+    without = [{"correct": False}, {"optimiser": "lm"}, {"limits": Limits(5.0)}, {"limits": Limits(None, 9)},
+               {"limits": Limits(60.0, tolerance=1e-9)}, {"plain": False}, {"network": pn.MLP(width=60, depth=2)},
+               {"problem": problem.observe([[0.1, 0.2]], u=[0.3])}]  # fmt: skip
+    for given in without:
+        assert plan(**given).options is None and plan(**given).limits == given.get("limits", limits)
+    whole = plan(correct=True, optimiser="lm")
+    assert whole.options == {} and whole.limits == limits
+
+
+def test_a_signal_ends_a_second_stage_with_what_it_has(rough, monkeypatch):
+    monkeypatch.setattr(correction, "REACHED", 0.0)
+    monkeypatch.setattr(correction, "ROUND_OFF", 0.0)
+    monkeypatch.setattr(correction, "PROGRESS", 2.0)
+    solver, calls = correction.least_squares, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        signal.raise_signal(signal.SIGTERM)
+        return solver(*arguments)
+
+    monkeypatch.setattr(correction, "least_squares", interrupted)
+    found = rough.corrected(**SMALL)
+    assert len(calls) == 1 and found.summary["stopped"] == "terminated" and found.error()["u"] < rough.error()["u"]

@@ -81,6 +81,7 @@ class Cell:
         sizes = {name: value for name, value in (("width", self.width), ("depth", self.depth)) if value is not None}
         recipe = networks.named(self.network, activations.get(self.activation), **sizes)
         same = {name: getattr(self, name) for name in ("optimiser", "budget", "steps", "hard", "allow_rough")}
+        same["correct"] = False  # cells compare what training makes of networks and activations
         return problem, recipe, same | {"precision": "float32" if self.float32 else "float64"}
 
 
