@@ -1,4 +1,4 @@
-"""The accuracy table: training alone, `pinnact solve pde/NAME --no-correct --budget B --seed S`, one run after the other.
+"""The accuracy table: training alone, `pinnact solve pde/NAME --no-correct --budget B --seed S`, one after the other.
 
     python scripts/benchmark.py --out runs/benchmark              # the eight problems, three seeds each
     python scripts/benchmark.py --records --budget 60             # with the second stage, beside the best published
