@@ -29,9 +29,10 @@ from pinnact.collocation import Points, ResidualAdaptive
 from pinnact.features import Enriched, SecondStage
 from pinnact.interrupts import Interrupts
 from pinnact.memory import MOST, bytes_free
-from pinnact.model import Model, Networks, build_model, describe
+from pinnact.model import Model, Networks, activation_label, build_model, describe, smoothness
 from pinnact.precision import precision
 from pinnact.problem import Problem
+from pinnact.smoothness import check_smoothness
 from pinnact.system import Batches, System
 from pinnact.weights import Fixed
 
@@ -61,39 +62,62 @@ def corrected(
     On `points` of the interior (1,000 waves and 15,000 points for one real unknown, `sizes`); a step costs about
     `2 rows columns^2` operations and a few matrices of rows times columns numbers, with a column for each parameter of
     the network and for each wave and output. No step begins that would end after `seconds`, going by those before it.
-    Where the residual does not fall on points that were not fitted either, the solution stays as it was. A solution
-    that has a second stage gets another one in its place, with waves of other random numbers (`seed`, by default one
-    more than before).
+    A solution that has a second stage gets another one, with waves of other random numbers (`seed`, by default one more
+    than before). Where the residual is not smaller on points that were not fitted either, the solution stays as it was.
+
+    Raises SmoothnessError where tangents of the network, rougher than itself by one order, are too rough.
     """
     began = time.perf_counter()
+    found, fit = _fitted(solution, features, points, steps, seed, began + seconds)
+    summary = solution.summary
+    said = {name: value for name, value in found.summary.items() if name not in ("relative_l2", "max_error")}
+    said["seconds"] = round((summary.get("seconds") or 0.0) + time.perf_counter() - began, 3)
+    another = any(isinstance(part, Enriched) for part in _parts(solution.network))
+    if not fit.taken or (another and fit.worse(solution.model)):
+        kept = {name: value for name, value in summary.items() if name not in ("relative_l2", "max_error")}
+        kept |= {name: said[name] for name in ("seconds", "residual_left", "stopped")}
+        return type(solution)(solution.system, solution.model, solution.history, solution.score, kept, solution.network)
+    history = solution.history.copy()
+    error = max(found.error().values(), default=None)
+    history.add(fit.taken, said["seconds"], said["loss"], fit.squares, error)
+    said["steps"] = history.rows[-1]["step"]
+    return type(solution)(found.system, found.model, history, solution.score, said, found.network)
+
+
+def _fitted(
+    solution: "Solution",
+    features: int | None = None,
+    points: int | None = None,
+    steps: int = 5,
+    seed: int | None = None,
+    until: float = math.inf,
+) -> "tuple[Solution, _Fit]":
+    """The solution with another second stage, whatever that is worth, and how it was found."""
     system, model, network = solution.system, solution.model, solution.network
     before = [part.seed for part in _parts(network) if isinstance(part, Enriched)]
     first = _each(network, lambda part: part.first if isinstance(part, Enriched) else part)
     number = max(before, default=-1) + 1 if seed is None else seed
     usual = sizes(solution.problem)
     features, points = (usual[0] if features is None else features), (usual[1] if points is None else points)
+    recipe = _each(first, lambda part: Enriched(part, features, seed=number))
+    check_smoothness(solution.problem, smoothness(recipe), f"the tangents of {activation_label(first)}")
     with precision("float64"), Interrupts() as signals:
         plain, along = _plain(model), [_plain(each) for each in system.along]
-        recipe = _each(first, lambda part: Enriched(part, features, seed=number))
         blank = build_model(solution.problem, recipe, jax.random.key(0))
         fit = _Fit(system, plain, _staged(blank, plain), points, number)
-        found, norms, squares = fit.run(steps, began + seconds, signals)
+        found = fit.run(steps, until, signals)
         # A file holds the models along which a lift was carried as it holds the model: with the same parts.
         staged = System(system.problem, system.ansatz, system.engine, tuple(_staged(blank, m) for m in along))
-    said = {name: value for name, value in solution.summary.items() if name not in ("relative_l2", "max_error")}
-    said["seconds"] = round((said.get("seconds") or 0.0) + time.perf_counter() - began, 3)
-    said["residual_left"] = norms[-1] / norms[0] if norms[0] else 0.0
-    if signals.stopped:
-        said["stopped"] = signals.stopped
-    if len(norms) == 1:
-        return type(solution)(system, model, solution.history, solution.score, said, network)
-    said["network"] = f"{describe(first)} + {features} waves"
-    said["parameters"] = found.parameters
-    said["loss"] = loss = sum(float(fit.weights[name]) * square for name, square in squares.items())
-    better = type(solution)(staged, found, solution.history.copy(), solution.score, said, recipe)
-    error = max(better.error().values(), default=None)
-    better.history.add(len(norms) - 1, said["seconds"], loss, squares, error)
-    return better
+    said = solution.summary | {
+        "network": f"{describe(first)} + {features} waves",
+        "precision": "float64",
+        "parameters": found.parameters,
+        "loss": sum(float(fit.weights[name]) * square for name, square in fit.squares.items()),
+        "residual_left": fit.unseen_norms[-1] / fit.unseen_norms[0] if fit.unseen_norms[0] else 0.0,
+    }
+    said |= {"stopped": signals.stopped} if signals.stopped else {"stopped": said.get("stopped")}
+    said = {name: value for name, value in said.items() if name not in ("relative_l2", "max_error")}
+    return type(solution)(staged, found, solution.history, solution.score, said, recipe), fit
 
 
 def sizes(problem: Problem, share: float = 1.0) -> tuple[int, int]:
@@ -103,11 +127,17 @@ def sizes(problem: Problem, share: float = 1.0) -> tuple[int, int]:
 
 
 def error_estimate(solution: "Solution", **options: Any) -> dict[str, float]:
-    """The relative L2 distance of each unknown from its corrected one; `options` are those of `corrected`."""
-    other = corrected(solution, **options)
+    """The relative L2 distance of each unknown from one with another second stage; nan where none could be fitted.
+
+    `options` are those of `corrected`.
+    """
+    other, fit = _fitted(solution, **options)
+    if not fit.taken:
+        return dict.fromkeys(solution.problem.fields, math.nan)
     mine = solution.evaluator.values(solution.score.points)
     found = other.evaluator.values(solution.score.points)
-    return {k: float(np.linalg.norm(mine[k] - found[k]) / np.linalg.norm(found[k])) for k in mine}
+    sizes = {k: max(float(np.linalg.norm(value)), np.finfo(float).tiny) for k, value in found.items()}
+    return {k: float(np.linalg.norm(mine[k] - found[k])) / sizes[k] for k in mine}
 
 
 def _parts(networks: Networks) -> list[Any]:
@@ -122,7 +152,7 @@ def _each(networks: Networks, change: Callable[[Any], Any]) -> Networks:
 def _plain(model: Model) -> Model:
     """The model without second stages, in float64."""
     parts = tuple(part.first if isinstance(part, SecondStage) else part for part in model.networks)
-    return Model(jax.tree.map(_double, parts), model.coefficients)
+    return Model(*jax.tree.map(_double, (parts, model.coefficients)))
 
 
 def _staged(blank: Model, model: Model) -> Model:
@@ -141,7 +171,7 @@ class _Fit:
     def __init__(self, system: System, first: Model, model: Model, points: int, seed: int) -> None:
         nothing = jax.tree.map(lambda _: False, model)
         parts = lambda m: [part for n in m.networks for part in (*jax.tree.leaves(n.direction), n.coefficients)]
-        self.trained = eqx.tree_at(parts, nothing, [True] * len(parts(model)))
+        self.system, self.trained = system, eqx.tree_at(parts, nothing, [True] * len(parts(model)))
         trained, self.rest = eqx.partition(model, self.trained)
         flat, self.unravel = jax.flatten_util.ravel_pytree(trained)
         self.start = np.asarray(flat)
@@ -151,13 +181,14 @@ class _Fit:
         self.jacobian = jax.jit(lambda p, batches: system.jacobian(self._at(p), batches, self.weights, self.trained))
         weighted = lambda p, batches: system.weighted(self._at(p), batches, self.weights)
         self.parts = jax.jit(lambda p, b: {name: jnp.sum(rows**2) for name, rows in weighted(p, b).items()})
-        rows, columns = sum(len(batch.points) for batch in self.batches.values()), self.start.size
+        rows = jax.eval_shape(lambda batches: system.rows(model, batches, self.weights), self.batches).size
+        columns = self.start.size
         if rows < columns:
-            raise ValueError(f"points={points}: {rows} points for {columns} coefficients; give more points")
+            raise ValueError(f"points={points}: {rows} rows for {columns} coefficients; give more points")
         needed, free = 8.0 * MATRICES * rows * columns, MOST * bytes_free()
         if needed > free:
             raise ValueError(
-                f"a second stage of {columns} coefficients on {rows} points needs about {needed / 1e9:.1f} GB, "
+                f"a second stage of {columns} coefficients on {rows} rows needs about {needed / 1e9:.1f} GB, "
                 f"{free / 1e9:.1f} GB are free: give fewer points= or features="
             )
 
@@ -165,7 +196,7 @@ class _Fit:
         """The model with these coefficients."""
         return eqx.combine(self.unravel(p), self.rest)
 
-    def squares(self, p: Any, batches: Batches) -> dict[str, float]:
+    def mean_squares(self, p: Any, batches: Batches) -> dict[str, float]:
         """The mean square of each residual."""
         return {k: float(square) / float(self.weights[k]) for k, square in self.parts(p, batches).items()}
 
@@ -173,28 +204,45 @@ class _Fit:
         """The root of the loss."""
         return math.sqrt(sum(float(square) for square in self.parts(p, batches).values()))
 
-    def run(self, steps: int, until: float, signals: Interrupts) -> tuple[Model, list[float], dict[str, float]]:
-        """The model at the end, the norm of the residual at points that are not fitted, before and after each step, and
-        the mean square of each residual at those that are."""
+    def worse(self, model: Model) -> bool:
+        """Whether another model has a smaller residual at the points that are not fitted."""
+        rows = jax.jit(lambda batches: self.system.rows(model, batches, self.weights))(self.unseen)
+        return float(np.linalg.norm(rows)) <= self.unseen_norms[-1]
+
+    def run(self, steps: int, until: float, signals: Interrupts) -> Model:
+        """The model at the end.
+
+        Also `unseen_norms`, the norm of the residual at points that are not fitted before and after each of the steps
+        `taken`, and the mean `squares` of the residuals at those that are.
+        """
         p, norm = self.start, self.norm(self.start, self.batches)
-        least, unseen = ROUND_OFF * norm, [self.norm(self.start, self.unseen)]
+        least, self.unseen_norms = ROUND_OFF * norm, [self.norm(self.start, self.unseen)]
         for _ in range(steps):
             began = time.perf_counter()
+            if signals.stopped:
+                break
             rows, slopes = (np.asarray(part) for part in self.jacobian(p, self.batches))
+            if signals.stopped:
+                break
             step, left = least_squares(slopes, -rows)
             lengths = 0.5 ** np.arange(HALVINGS)
             tried = ((length, self.norm(p + length * step, self.batches)) for length in lengths)
             length, after = next(((length, after) for length, after in tried if after < norm), (0.0, norm))
             elsewhere = self.norm(p + length * step, self.unseen)
-            if not elsewhere < unseen[-1]:
+            if not elsewhere < self.unseen_norms[-1]:
                 break
             p, before, norm = p + length * step, norm, after
-            unseen.append(elsewhere)
+            self.unseen_norms.append(elsewhere)
             now = time.perf_counter()
-            done = norm > PROGRESS * before or norm < max(REACHED * left, least)
-            if done or signals.stopped or now + (now - began) > until:
+            if norm > PROGRESS * before or norm < max(REACHED * left, least) or now + (now - began) > until:
                 break
-        return self._at(jnp.asarray(p)), unseen, self.squares(p, self.batches)
+        self.squares = self.mean_squares(p, self.batches)
+        return self._at(jnp.asarray(p))
+
+    @property
+    def taken(self) -> int:
+        """How many steps were taken."""
+        return len(self.unseen_norms) - 1
 
 
 def least_squares(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, float]:

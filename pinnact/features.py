@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from pinnact.networks import Embedding, Inputs, Recipe
+from pinnact.networks import Embedding, Feedforward, Gated, Inputs, Pirate, Recipe
 
 WITHIN = (
     1.0,
@@ -41,11 +42,11 @@ class SecondStage(eqx.Module):
         return value + tangent + self.coefficients @ self.waves(x)
 
     def waves(self, x: Float[Array, " d"]) -> Float[Array, " f"]:
-        """The random features at a point: half of them of hidden units, where the first network tells these."""
-        inside = self.features // 2 if hasattr(self.first, "hidden") else 0
+        """The random features at a point: half of them of hidden units, where the first network is one of ours."""
+        inside = self.features // 2 if isinstance(self.first, Feedforward | Gated | Pirate) else 0
         kinds = [(self.features - inside, self.embedding, self.lowest, self.highest, self.seed)]
         if inside:
-            kinds.append((inside, self.first.hidden, *WITHIN, self.seed + 1))  # type: ignore[attr-defined]
+            kinds.append((inside, self.first.hidden, *WITHIN, self.seed + 1))
         found = []
         for count, function, lowest, highest, seed in kinds:
             inputs = function(x)
@@ -78,12 +79,13 @@ class Enriched:
 
     @property
     def smoothness(self) -> float:
-        """k of C^k: that of the first stage, for sines are smooth."""
-        return getattr(self.first, "smoothness", np.inf)
+        """k of C^k: one less than that of the first stage, whose tangents hold the slopes of its activations."""
+        return getattr(self.first, "smoothness", np.inf) - 1
 
     def build(self, inputs: Inputs, outputs: int, key: PRNGKeyArray) -> SecondStage:
         """The module for these `inputs` and this many `outputs`."""
-        first = self.first.build(inputs, outputs, key) if isinstance(self.first, Recipe) else self.first
+        first: Any = self.first
+        first = first.build(inputs, outputs, key) if hasattr(first, "build") else first
         embedding = Embedding(inputs, harmonics=2, waves=True, fourier=None, key=key)
         start = jnp.zeros((outputs, self.features))
         still = jax.tree.map(jnp.zeros_like, eqx.filter(first, eqx.is_inexact_array))

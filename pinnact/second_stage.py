@@ -1,6 +1,8 @@
 """Whether a run ends with a second stage (`pinnact.correction`), and which share of its budget that takes."""
 
 import logging
+import math
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,8 +10,9 @@ from typing import Any
 import jax
 
 from pinnact.correction import sizes
+from pinnact.interrupts import WORDS
 from pinnact.limits import Limits
-from pinnact.model import Networks, build_model
+from pinnact.model import Networks, build_model, smoothness
 from pinnact.precision import precision
 from pinnact.problem import Problem
 from pinnact.solution import Solution
@@ -28,18 +31,26 @@ class SecondStagePlan:
 
     limits: Limits
     options: Mapping[str, Any] | None = None
-    budget: float | None = None  # of training and second stage together
+    budget: float | None = None  # as it was given
+    within: float | None = None  # seconds for training and second stage together
 
     def finished(self, solution: Solution) -> Solution:
-        """The solution with its second stage; as it was where it is no use, or where a signal ends it."""
-        if self.options is None or solution.summary["stopped"] in NO_SECOND:
+        """The solution with its second stage; as it was where it is no use, fails, or where a signal ends it."""
+        if self.options is None:
             return solution
+        solution.summary["settings"]["budget"] = self.budget
+        left = math.inf if self.within is None else self.within - solution.summary["seconds"]
+        if solution.summary["stopped"] in NO_SECOND or left <= 0:
+            return solution
+        logger.info("second stage: least squares on %s", self.options or "15,000 points")
         try:
-            better = solution.corrected(**self.options)
-        except ValueError as error:  # what does not fit into memory
+            better = solution.corrected(**self.options, seconds=left)
+        except (ValueError, MemoryError, jax.errors.JaxRuntimeError) as error:  # what does not fit into memory
             logger.warning("no second stage: %s", error)
             return solution
-        better.summary["settings"]["budget"] = self.budget
+        except KeyboardInterrupt:
+            solution.summary["stopped"] = WORDS[signal.SIGINT]
+            return solution
         return better
 
 
@@ -51,6 +62,8 @@ def planned(
     That is: the automatic optimiser in float64 with a budget, one seed on one device (`plain`), nothing to be inferred
     from data, at most ten coordinates and 3,000 parameters.
     """
+    if correct is not None and not isinstance(correct, bool):
+        raise ValueError(f"correct={correct!r}: give True, False, or None for a second stage where it pays")
     if correct:
         return SecondStagePlan(limits, {}, limits.budget)
     budget = limits.budget
@@ -58,10 +71,13 @@ def planned(
         return SecondStagePlan(limits)
     if limits.steps is not None or limits.tolerance is not None or problem.inferred or problem.observations:
         return SecondStagePlan(limits)
+    orders = [r.record.order(name) for r in problem.residuals_by_name.values() for name in problem.fields]
+    if min(smoothness(network).values()) - 1 < max(orders, default=0):  # tangents are rougher than their network
+        return SecondStagePlan(limits)
     with precision("float64"):
         parameters = build_model(problem, network, jax.random.key(0)).parameters
     if len(problem.domain.coordinates) > MOST_COORDINATES or parameters > MOST_PARAMETERS:
         return SecondStagePlan(limits)
     features, points = sizes(problem, min(1.0, budget / WHOLE))
-    options = {"features": features, "points": points + parameters, "seconds": (1 - TRAINED) * budget}
-    return SecondStagePlan(replace(limits, budget=TRAINED * budget), options, budget)
+    options = {"features": features, "points": points + parameters}
+    return SecondStagePlan(replace(limits, budget=TRAINED * budget), options, budget, budget)

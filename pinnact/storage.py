@@ -30,6 +30,7 @@ from pinnact.problem import UNNAMED, Problem
 from pinnact.system import System
 
 FORMAT, VERSION = "pinnact solution", 1
+STAGE = ("features", "lowest", "highest", "seed")
 KNOWN = {recipe.__name__: recipe for recipe in (MLP, PirateNet, Fourier, Enriched)}
 CHECK_POINTS = 4
 PARTS: dict[str, type] = {
@@ -45,6 +46,9 @@ def network_data(network: Networks) -> dict[str, Any]:
     """A recipe (or one an unknown) as plain data; what isn't the library's own becomes `{"custom": class}`."""
     if isinstance(network, Mapping):
         return {"by_unknown": {name: network_data(part) for name, part in network.items()}}
+    if isinstance(network, Enriched):
+        numbers = {name: getattr(network, name) for name in STAGE}
+        return {"recipe": "Enriched", "first": network_data(network.first)} | numbers
     try:
         return _recipe_data(network)
     except ValueError:
@@ -85,7 +89,19 @@ def network_of(data: Mapping[str, Any]) -> Networks | None:
     if "by_unknown" in data:
         parts = {name: network_of(part) for name, part in data["by_unknown"].items()}
         return None if None in parts.values() else parts  # type: ignore[return-value]
+    if data.get("recipe") == "Enriched" and network_of(data["first"]) is None:
+        return None
     return None if "custom" in data else _recipe(data)
+
+
+def _enriched(data: Mapping[str, Any], network: Networks) -> Networks:
+    """A network of the user's own with the second stage that `network_data` described, where there was one."""
+    if "by_unknown" in data and isinstance(network, Mapping):
+        parts = data["by_unknown"]
+        return {k: _enriched(parts[k], part) if k in parts else part for k, part in network.items()}  # type: ignore
+    if data.get("recipe") != "Enriched" or isinstance(network, Enriched):
+        return network
+    return Enriched(network, **{name: data[name] for name in STAGE})  # type: ignore[arg-type]
 
 
 # -- writing ----------------------------------------------------------------------------------------------
@@ -216,9 +232,11 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
             raise ValueError(f"{path}: give the problem that was solved, {said}")
         if plain_data(mine) != header[key]:
             raise ValueError(f"{path}: saved with {key} {_text(header[key])}, the given problem has {_text(mine)}")
+    _fits(path, header, arrays, problem, network is None)
     if network is None:
-        _fits(path, header, arrays, problem)
         network = network_of(header["network"])
+    else:
+        network = _enriched(header["network"], network)
     if network is None:
         raise ValueError(f"{path}: its network is your own ({_text(header['network'])}); load it with network=...")
     with precision("float64"):
@@ -277,7 +295,7 @@ def _checked(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray]) ->
         raise ValueError(f"{path}: damaged or made by hand: {error}; save it again") from error
 
 
-def _fits(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray], problem: Problem) -> None:
+def _fits(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray], problem: Problem, alone: bool) -> None:
     """Refuse a network that the header describes and the file has no numbers for, before anything of it is made."""
     numbers = sum(array.size for array in arrays)
     drawn = max((np.size(rows) for rows in header["frequencies"] if rows), default=0)
@@ -286,6 +304,9 @@ def _fits(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray], probl
             if recipe["recipe"] == "Enriched":
                 if recipe["features"] > numbers:
                     raise ValueError(f"it holds {numbers} numbers, fewer than its features")
+                Enriched(MLP(), **{name: recipe[name] for name in STAGE})
+                continue
+            if not alone:  # the network is given
                 continue
             periodic = set(problem.domain.periodic)
             plain = sum(2 * recipe["harmonics"] if name in periodic else 1 for name in problem.domain.bounds)
@@ -294,7 +315,8 @@ def _fits(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray], probl
             needed = recipe["width"] * (features + square * recipe["width"])
             if needed > numbers or (recipe["fourier"] and features * plain > 2 * drawn):
                 raise ValueError(f"it holds {numbers} numbers, fewer than its network needs")
-        network_of(header["network"])
+        if alone:
+            network_of(header["network"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: damaged or made by hand: {error}; save it again, or give network=...") from error
 
