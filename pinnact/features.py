@@ -44,7 +44,9 @@ class SecondStage(eqx.Module):
     def waves(self, x: Float[Array, " d"]) -> Float[Array, " f"]:
         """The random features at a point: half of them of hidden units, where the first network is one of ours."""
         inside = self.features // 2 if isinstance(self.first, Feedforward | Gated | Pirate) else 0
-        kinds = [(self.features - inside, self.embedding, self.lowest, self.highest, self.seed)]
+        kinds: list[tuple[int, Any, float, float, int]] = [
+            (self.features - inside, self.embedding, self.lowest, self.highest, self.seed)
+        ]
         if inside:
             kinds.append((inside, self.first.hidden, *WITHIN, self.seed + 1))
         found = []

@@ -59,8 +59,9 @@ def planned(
 ) -> SecondStagePlan:
     """With `correct` a second stage after all of training; with None one within the budget, where it pays.
 
-    That is: the automatic optimiser in float64 with a budget, one seed on one device (`plain`), nothing to be inferred
-    from data, at most ten coordinates and 3,000 parameters.
+    That is: the automatic optimiser with a budget and neither steps nor a tolerance; one seed on one device in float64
+    with an exact engine and no `allow_rough` (`plain`); no data, at most ten coordinates and 3,000 parameters, and
+    activations one order smoother than the equations. ValueError for a `correct` that is neither True, False nor None.
     """
     if correct is not None and not isinstance(correct, bool):
         raise ValueError(f"correct={correct!r}: give True, False, or None for a second stage where it pays")

@@ -146,8 +146,8 @@ class Solution:
     def corrected(self, **options: Any) -> "Solution":
         """This solution with a second stage, a linear one, that least squares fit to what is left of the residual.
 
-        `options` are `features=1000` random waves, `points=15_000` new points, at most `steps=5` of Gauss-Newton in
-        `seconds`, `seed`. 10 to 60 seconds on two cores; smooth linear problems go to round-off.
+        `options` are `features=1000` random waves and `points=15_000` new points of one real unknown (divided among
+        several), at most `steps=5` of Gauss-Newton in `seconds`, `seed`. 10 to 60 seconds on two cores; smooth linear problems go to round-off.
         `summary["residual_left"]` is the share of the residual that it leaves on points that were not fitted.
         """
         return correction.corrected(self, **options)

@@ -71,9 +71,8 @@ def solve(
     good state and on with more care, three times at most; then it ends with that state.
 
     With a budget of 10 s and more the automatic optimiser trains for 0.4 of it, and a linear second stage by least
-    squares takes what it needs of the rest (`Solution.corrected`; in float64, up to ten coordinates and 3,000
-    parameters, nothing inferred from data, no tolerance). `correct=True` puts it after any training and its whole
-    budget, `correct=False` leaves it out.
+    squares takes about what it needs of the rest (`Solution.corrected`; where it pays: `pinnact.second_stage`).
+    `correct=True` puts it after any training and its whole budget, `correct=False` leaves it out.
 
     With `devices`, a number of JAX's devices or a sequence of them, the points of every step are spread over these; the
     result is the same to round-off. `engine` is how derivatives are taken: `Stochastic(k)` estimates Laplacians of many
