@@ -139,7 +139,8 @@ class Solution:
         """Relative L2 errors by unknown without a reference: the distance from the `corrected` solution.
 
         As good as the correction: where that takes most of the error away, to a few per cent. What neither the
-        residual nor its linearisation sees (another solution of a nonlinear equation) is not in it.
+        residual nor its linearisation sees (another solution of a nonlinear equation) is not in it. nan where no second
+        stage could be fitted.
         """
         return correction.error_estimate(self, **options)
 
@@ -147,8 +148,9 @@ class Solution:
         """This solution with a second stage, a linear one, that least squares fit to what is left of the residual.
 
         `options` are `features=1000` random waves and `points=15_000` new points of one real unknown (divided among
-        several), at most `steps=5` of Gauss-Newton in `seconds`, `seed`. 10 to 60 seconds on two cores; smooth linear problems go to round-off.
-        `summary["residual_left"]` is the share of the residual that it leaves on points that were not fitted.
+        several), at most `steps=5` of Gauss-Newton in `seconds`, `seed`. 10 to 60 seconds on two cores; smooth
+        linear problems go to round-off. `summary["residual_left"]` is the share of the residual that it leaves on
+        points that were not fitted. SmoothnessError where the tangents of the network are too rough.
         """
         return correction.corrected(self, **options)
 
