@@ -96,6 +96,7 @@ def test_an_equation_that_is_not_linear_takes_several_steps():
     assert rough.error()["u"] > 1e-3 and often < 1e-10 < once
 
 
+@pytest.mark.slow
 def test_penalties_and_several_networks_are_corrected_too():
     """(u, v) = (sin t, cos t), soft conditions, a network each."""
     domain = pn.Time(t=(0, 3))
@@ -119,6 +120,7 @@ def test_a_corrected_solution_is_saved_and_loaded(corrected, tmp_path):
     assert again.summary["residual_left"] == corrected.summary["residual_left"]
 
 
+@pytest.mark.slow
 def test_what_was_trained_in_float32_is_corrected_in_float64(tmp_path):
     rough = trained(heat(), precision="float32")
     found = rough.corrected(**SMALL)

@@ -82,6 +82,7 @@ def test_all_directions_are_the_exact_loss(setting):
     )
 
 
+@pytest.mark.slow
 def test_a_run_repeats_and_goes_on_with_the_same_bits(tmp_path):
     options = {"engine": pn.Stochastic(K), "points": pn.Points(interior=32, condition=32), "seed": 3}
     once = pn.solve(PROBLEM, NETWORK, steps=30, **options)
@@ -95,6 +96,7 @@ def test_a_run_repeats_and_goes_on_with_the_same_bits(tmp_path):
         pn.solve(PROBLEM, NETWORK, steps=40, checkpoint=tmp_path, **options | {"engine": "auto"})
 
 
+@pytest.mark.slow
 def test_seeds_together_draw_their_own():
     options = {"engine": f"stochastic:{K}", "points": pn.Points(interior=16, condition=16), "steps": 8}
     together = pn.solve_seeds(PROBLEM, NETWORK, seeds=2, **options)
