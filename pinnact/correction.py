@@ -70,12 +70,11 @@ def corrected(
     began = time.perf_counter()
     found, fit = _fitted(solution, features, points, steps, seed, began + seconds)
     summary = solution.summary
-    said = {name: value for name, value in found.summary.items() if name not in ("relative_l2", "max_error")}
+    said = dict(found.summary)
     said["seconds"] = round((summary.get("seconds") or 0.0) + time.perf_counter() - began, 3)
     another = any(isinstance(part, Enriched) for part in _parts(solution.network))
     if not fit.taken or (another and fit.worse(solution.model)):
-        kept = {name: value for name, value in summary.items() if name not in ("relative_l2", "max_error")}
-        kept |= {name: said[name] for name in ("seconds", "residual_left", "stopped")}
+        kept = summary | {name: said[name] for name in ("seconds", "residual_left", "stopped")}
         return type(solution)(solution.system, solution.model, solution.history, solution.score, kept, solution.network)
     history = solution.history.copy()
     error = max(found.error().values(), default=None)
@@ -115,7 +114,7 @@ def _fitted(
         "loss": sum(float(fit.weights[name]) * square for name, square in fit.squares.items()),
         "residual_left": fit.unseen_norms[-1] / fit.unseen_norms[0] if fit.unseen_norms[0] else 0.0,
     }
-    said |= {"stopped": signals.stopped} if signals.stopped else {"stopped": said.get("stopped")}
+    said["stopped"] = signals.stopped or said.get("stopped")
     said = {name: value for name, value in said.items() if name not in ("relative_l2", "max_error")}
     return type(solution)(staged, found, solution.history, solution.score, said, recipe), fit
 
@@ -129,7 +128,7 @@ def sizes(problem: Problem, share: float = 1.0) -> tuple[int, int]:
 def error_estimate(solution: "Solution", **options: Any) -> dict[str, float]:
     """The relative L2 distance of each unknown from one with another second stage; nan where none could be fitted.
 
-    `options` are those of `corrected`.
+    `options` are those of `corrected` but `seconds`.
     """
     other, fit = _fitted(solution, **options)
     if not fit.taken:

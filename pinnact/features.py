@@ -12,10 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from pinnact.networks import Embedding, Feedforward, Gated, Inputs, Pirate, Recipe
 
-WITHIN = (
-    1.0,
-    10.0,
-)  # radians a unit: from lower ones come features that are as good as dependent, from higher ones wild
+# Radians a unit: from lower ones come features that are as good as dependent, from higher ones wild ones.
+WITHIN = (1.0, 10.0)
 
 
 class SecondStage(eqx.Module):

@@ -22,7 +22,7 @@ TRAINED = 0.4  # the share of a budget that training gets: least squares take mo
 LEAST, WHOLE = 10.0, 40.0  # seconds from which on a second stage pays, and from which on it has its full size
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
 MOST_COORDINATES = 10  # tried no further
-NO_SECOND = ("not finite", "interrupted", "terminated")
+NO_SECOND = ("not finite", *WORDS.values())
 
 
 @dataclass(frozen=True)
