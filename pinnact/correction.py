@@ -14,7 +14,6 @@ that were not fitted either.
 
 import math
 import time
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -29,12 +28,13 @@ from pinnact.collocation import Points, ResidualAdaptive
 from pinnact.features import Enriched, SecondStage
 from pinnact.interrupts import Interrupts
 from pinnact.memory import MOST, bytes_free
-from pinnact.model import Model, Networks, activation_label, build_model, describe, smoothness
+from pinnact.model import Model, activation_label, build_model, describe, each, parts, smoothness
 from pinnact.precision import precision
 from pinnact.problem import Problem
 from pinnact.smoothness import check_smoothness
 from pinnact.system import Batches, System
 from pinnact.weights import Fixed
+from pinnact.windows import Windows
 
 if TYPE_CHECKING:
     from pinnact.solution import Solution
@@ -72,7 +72,7 @@ def corrected(
     summary = solution.summary
     said = dict(found.summary)
     said["seconds"] = round((summary.get("seconds") or 0.0) + time.perf_counter() - began, 3)
-    another = any(isinstance(part, Enriched) for part in _parts(solution.network))
+    another = any(isinstance(part, Enriched) for part in parts(solution.network))
     if not fit.taken or (another and fit.worse(solution.model)):
         kept = summary | {name: said[name] for name in ("seconds", "residual_left", "stopped")}
         return type(solution)(solution.system, solution.model, solution.history, solution.score, kept, solution.network)
@@ -93,12 +93,14 @@ def _fitted(
 ) -> "tuple[Solution, _Fit]":
     """The solution with another second stage, whatever that is worth, and how it was found."""
     system, model, network = solution.system, solution.model, solution.network
-    before = [part.seed for part in _parts(network) if isinstance(part, Enriched)]
-    first = _each(network, lambda part: part.first if isinstance(part, Enriched) else part)
+    if any(isinstance(part, Windows) for part in parts(network)):
+        raise ValueError("windows of waves get no second stage; march with more features= or windows= instead")
+    before = [part.seed for part in parts(network) if isinstance(part, Enriched)]
+    first = each(network, lambda part: part.first if isinstance(part, Enriched) else part)
     number = max(before, default=-1) + 1 if seed is None else seed
     usual = sizes(solution.problem)
     features, points = (usual[0] if features is None else features), (usual[1] if points is None else points)
-    recipe = _each(first, lambda part: Enriched(part, features, seed=number))
+    recipe = each(first, lambda part: Enriched(part, features, seed=number))
     check_smoothness(solution.problem, smoothness(recipe), f"the tangents of {activation_label(first)}")
     with precision("float64"), Interrupts() as signals:
         plain, along = _plain(model), [_plain(each) for each in system.along]
@@ -139,19 +141,10 @@ def error_estimate(solution: "Solution", **options: Any) -> dict[str, float]:
     return {k: float(np.linalg.norm(mine[k] - found[k])) / sizes[k] for k in mine}
 
 
-def _parts(networks: Networks) -> list[Any]:
-    return list(networks.values()) if isinstance(networks, Mapping) else [networks]
-
-
-def _each(networks: Networks, change: Callable[[Any], Any]) -> Networks:
-    """The networks, each changed."""
-    return {k: change(part) for k, part in networks.items()} if isinstance(networks, Mapping) else change(networks)
-
-
 def _plain(model: Model) -> Model:
     """The model without second stages, in float64."""
-    parts = tuple(part.first if isinstance(part, SecondStage) else part for part in model.networks)
-    return Model(*jax.tree.map(_double, (parts, model.coefficients)))
+    firsts = tuple(part.first if isinstance(part, SecondStage) else part for part in model.networks)
+    return Model(*jax.tree.map(_double, (firsts, model.coefficients)))
 
 
 def _staged(blank: Model, model: Model) -> Model:
@@ -169,8 +162,8 @@ class _Fit:
 
     def __init__(self, system: System, first: Model, model: Model, points: int, seed: int) -> None:
         nothing = jax.tree.map(lambda _: False, model)
-        parts = lambda m: [part for n in m.networks for part in (*jax.tree.leaves(n.direction), n.coefficients)]
-        self.system, self.trained = system, eqx.tree_at(parts, nothing, [True] * len(parts(model)))
+        own = lambda m: [part for n in m.networks for part in (*jax.tree.leaves(n.direction), n.coefficients)]
+        self.system, self.trained = system, eqx.tree_at(own, nothing, [True] * len(own(model)))
         trained, self.rest = eqx.partition(model, self.trained)
         flat, self.unravel = jax.flatten_util.ravel_pytree(trained)
         self.start = np.asarray(flat)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
@@ -28,6 +30,21 @@ class Rows:
         for name, f in problem.coefficient_functions().items():
             fields[name] = Field(name, f, point, problem.frame, {})
         return jnp.concatenate([problem.residuals_by_name[name](fields, point) for name in problem.equations])
+
+    def affine(self) -> bool:
+        """Whether the equations are affine in the unknowns: their slopes are the same at two made-up fields."""
+        points = jnp.asarray(self.problem.domain.sample(5, seed=7))
+        count = sum(unknown.size for unknown in self.problem.fields.values())
+        made_up = jnp.sin(1.0 + jnp.arange(len(self.indices) * count).reshape(len(self.indices), count))
+        one = dict(zip(sorted(self.indices), made_up, strict=True))
+        slopes = (
+            jax.vmap(lambda p, table=table: jax.jacfwd(self)(table, p))(points)
+            for table in (one, {index: -0.6 * value for index, value in one.items()})
+        )
+        return all(
+            np.allclose(first, second, rtol=1e-9, atol=1e-9 * (1 + np.max(np.abs(first))))
+            for first, second in zip(*(jax.tree.leaves(each) for each in slopes), strict=True)
+        )
 
 
 def linearised(problem: Problem) -> Rows | None:

@@ -1,6 +1,7 @@
 """A model: the networks and inferred coefficients of one problem, as one Equinox module."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -50,6 +51,16 @@ def activation_label(network: Networks) -> str:
     activation = getattr(network, "activation", None)
     parts = activation if isinstance(activation, tuple | list) else [activation]
     return "/".join(dict.fromkeys(getattr(part, "name", "its own activation") for part in parts))
+
+
+def parts(networks: Networks) -> list[Any]:
+    """The networks one by one."""
+    return list(networks.values()) if isinstance(networks, Mapping) else [networks]
+
+
+def each(networks: Networks, change: Callable[[Any], Any]) -> Networks:
+    """The networks, each changed."""
+    return {k: change(part) for k, part in networks.items()} if isinstance(networks, Mapping) else change(networks)
 
 
 def describe(network: Networks) -> str:

@@ -1,4 +1,4 @@
-"""Whether a run ends with a second stage (`pinnact.correction`), and which share of its budget that takes."""
+"""Whether a run ends with a second stage (`pinnact.correction`) or a march, and which share of its budget they take."""
 
 import logging
 import math
@@ -12,6 +12,8 @@ import jax
 from pinnact.correction import sizes
 from pinnact.interrupts import WORDS
 from pinnact.limits import Limits
+from pinnact.linearisation import linearised
+from pinnact.marching import FEATURES, WINDOWS, obstacle
 from pinnact.model import Networks, build_model, smoothness
 from pinnact.precision import precision
 from pinnact.problem import Problem
@@ -20,8 +22,10 @@ from pinnact.solution import Solution
 logger = logging.getLogger("pinnact")
 TRAINED = 0.4  # the share of a budget that training gets: least squares take more off the error than its last half does
 LEAST, WHOLE = 10.0, 40.0  # seconds from which on a second stage pays, and from which on it has its full size
+LAST = 0.2  # the share of a budget that must be left for either to begin
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
 MOST_COORDINATES = 10  # tried no further
+ASTRAY, LEFT = 0.03, 0.05  # of the first residual after training, of that after training by a second stage
 NO_SECOND = ("not finite", *WORDS.values())
 
 
@@ -35,23 +39,48 @@ class SecondStagePlan:
     within: float | None = None  # seconds for training and second stage together
 
     def finished(self, solution: Solution) -> Solution:
-        """The solution with its second stage; as it was where it is no use, fails, or where a signal ends it."""
+        """The solution with its second stage, or marched through; as it was where that is no use or fails.
+
+        Where training went astray (`ASTRAY`), a second stage helps linear equations only: others are marched through
+        first, and all where a second stage leaves much (`LEFT`).
+        """
         if self.options is None:
             return solution
         solution.summary["settings"]["budget"] = self.budget
-        left = math.inf if self.within is None else self.within - solution.summary["seconds"]
-        if solution.summary["stopped"] in NO_SECOND or left <= 0:
-            return solution
+        for stage in (_marched, self._corrected) if _astray(solution) else (self._corrected, _marched):
+            left = math.inf if self.within is None else self.within - solution.summary["seconds"]
+            late = self.within is not None and left < LAST * self.within
+            if solution.summary["stopped"] in NO_SECOND or late or "windows" in solution.summary["network"]:
+                break
+            try:
+                solution = stage(solution, left)
+            except (ValueError, MemoryError, jax.errors.JaxRuntimeError) as error:  # what does not fit into memory
+                logger.warning("no second stage: %s", error)
+                break
+            except KeyboardInterrupt:
+                solution.summary["stopped"] = WORDS[signal.SIGINT]
+        return solution
+
+    def _corrected(self, solution: Solution, left: float) -> Solution:
         logger.info("second stage: least squares on %s", self.options or "15,000 points")
-        try:
-            better = solution.corrected(**self.options, seconds=left)
-        except (ValueError, MemoryError, jax.errors.JaxRuntimeError) as error:  # what does not fit into memory
-            logger.warning("no second stage: %s", error)
-            return solution
-        except KeyboardInterrupt:
-            solution.summary["stopped"] = WORDS[signal.SIGINT]
-            return solution
-        return better
+        return solution.corrected(**(self.options or {}), seconds=left)
+
+
+def _astray(solution: Solution) -> bool:
+    """Whether equations that are not linear keep too much of the residual that training began with."""
+    losses, rows = solution.history.column("loss"), linearised(solution.problem)
+    if losses and losses[-1] < ASTRAY**2 * losses[0]:
+        return False
+    with precision("float64"):
+        return rows is not None and not rows.affine()
+
+
+def _marched(solution: Solution, left: float) -> Solution:
+    """What a march through time finds, where there is one and where a second stage left too much, if there was any."""
+    if obstacle(solution.system) or solution.summary.get("residual_left", 1.0) < LEFT:
+        return solution
+    logger.info("march through time: window after window by least squares")
+    return solution.marched(windows=WINDOWS, features=FEATURES, seconds=left)
 
 
 def planned(

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from pinnact import animation, correction, export, plotting, storage
+from pinnact import animation, correction, export, marching, plotting, storage
 from pinnact.evaluation import CoefficientField, Evaluator, to_points
 from pinnact.files import atomic, plain_data
 from pinnact.history import History
@@ -153,6 +153,16 @@ class Solution:
         points that were not fitted. SmoothnessError where the tangents of the network are too rough.
         """
         return correction.corrected(self, **options)
+
+    def marched(self, **options: Any) -> "Solution":
+        """What a march through time finds in place of this solution, where training went astray.
+
+        The time is cut into about `windows=20`; in one after the other, least squares fit the coefficients of
+        `features=600` random waves, which go on from those before (`pinnact.marching`), in some `seconds`; `seed` is
+        that of the waves. For smooth solutions of evolution equations whose conditions are all built in (else
+        ValueError, with the reason). This solution, with a warning, where the march leaves the larger residual.
+        """
+        return marching.marched(self, **options)
 
     @property
     def lift_error(self) -> dict[str, float] | None:

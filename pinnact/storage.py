@@ -28,10 +28,16 @@ from pinnact.networks import MLP, Embedding, Fourier, PirateNet
 from pinnact.precision import precision
 from pinnact.problem import UNNAMED, Problem
 from pinnact.system import System
+from pinnact.windows import Windows
 
 FORMAT, VERSION = "pinnact solution", 1
-STAGE = ("features", "lowest", "highest", "seed")
-KNOWN = {recipe.__name__: recipe for recipe in (MLP, PirateNet, Fourier, Enriched)}
+# Recipes that hold another network, `first`, and their numbers.
+STAGES = {
+    Enriched: ("features", "lowest", "highest", "seed"),
+    Windows: ("edges", "orders", "features", "lowest", "highest", "seed"),
+}
+HOLDING = {recipe.__name__: (recipe, names) for recipe, names in STAGES.items()}
+KNOWN = {recipe.__name__: recipe for recipe in (MLP, PirateNet, Fourier, *STAGES)}
 CHECK_POINTS = 4
 PARTS: dict[str, type] = {
     "hard": bool, "built_in": list, "network": dict, "arrays": list, "along": int, "frequencies": list, "check": dict,
@@ -46,9 +52,9 @@ def network_data(network: Networks) -> dict[str, Any]:
     """A recipe (or one an unknown) as plain data; what isn't the library's own becomes `{"custom": class}`."""
     if isinstance(network, Mapping):
         return {"by_unknown": {name: network_data(part) for name, part in network.items()}}
-    if isinstance(network, Enriched):
-        numbers = {name: getattr(network, name) for name in STAGE}
-        return {"recipe": "Enriched", "first": network_data(network.first)} | numbers
+    if type(network) in STAGES:
+        numbers = {name: _recipe_data(getattr(network, name)) for name in STAGES[type(network)]}
+        return {"recipe": type(network).__name__, "first": network_data(network.first)} | numbers
     try:
         return _recipe_data(network)
     except ValueError:
@@ -89,19 +95,20 @@ def network_of(data: Mapping[str, Any]) -> Networks | None:
     if "by_unknown" in data:
         parts = {name: network_of(part) for name, part in data["by_unknown"].items()}
         return None if None in parts.values() else parts  # type: ignore[return-value]
-    if data.get("recipe") == "Enriched" and network_of(data["first"]) is None:
+    if data.get("recipe") in HOLDING and network_of(data["first"]) is None:
         return None
     return None if "custom" in data else _recipe(data)
 
 
-def _enriched(data: Mapping[str, Any], network: Networks) -> Networks:
-    """A network of the user's own with the second stage that `network_data` described, where there was one."""
+def _held(data: Mapping[str, Any], network: Networks) -> Networks:
+    """A network of the user's own within the recipes that `network_data` described as holding it, if any."""
     if "by_unknown" in data and isinstance(network, Mapping):
         parts = data["by_unknown"]
-        return {k: _enriched(parts[k], part) if k in parts else part for k, part in network.items()}  # type: ignore
-    if data.get("recipe") != "Enriched" or isinstance(network, Enriched):
+        return {k: _held(parts[k], part) if k in parts else part for k, part in network.items()}  # type: ignore
+    if data.get("recipe") not in HOLDING or type(network) in STAGES:
         return network
-    return Enriched(network, **{name: data[name] for name in STAGE})  # type: ignore[arg-type]
+    recipe, names = HOLDING[data["recipe"]]
+    return recipe(_held(data["first"], network), **{name: _recipe(data[name]) for name in names})  # type: ignore
 
 
 # -- writing ----------------------------------------------------------------------------------------------
@@ -236,7 +243,7 @@ def load(path: Path, problem: Problem, network: Networks | None = None) -> Store
     if network is None:
         network = network_of(header["network"])
     else:
-        network = _enriched(header["network"], network)
+        network = _held(header["network"], network)
     if network is None:
         raise ValueError(f"{path}: its network is your own ({_text(header['network'])}); load it with network=...")
     with precision("float64"):
@@ -301,10 +308,11 @@ def _fits(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray], probl
     drawn = max((np.size(rows) for rows in header["frequencies"] if rows), default=0)
     try:
         for recipe in _recipes(header["network"]):
-            if recipe["recipe"] == "Enriched":
-                if recipe["features"] > numbers:
+            if recipe["recipe"] in HOLDING:
+                kind, names = HOLDING[recipe["recipe"]]
+                if recipe["features"] * max(1, len(recipe.get("edges", ())) - 1) > numbers:
                     raise ValueError(f"it holds {numbers} numbers, fewer than its features")
-                Enriched(MLP(), **{name: recipe[name] for name in STAGE})
+                kind(MLP(), **{name: _recipe(recipe[name]) for name in names})
                 continue
             if not alone:  # the network is given
                 continue
@@ -327,7 +335,7 @@ def _recipes(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         return [recipe for part in data["by_unknown"].values() for recipe in _recipes(part)]
     if "custom" in data:
         return []
-    return [data, *_recipes(data["first"])] if data["recipe"] == "Enriched" else [data]
+    return [data, *_recipes(data["first"])] if data["recipe"] in HOLDING else [data]
 
 
 def _numbers(data: Any, is_complex: bool) -> np.ndarray:

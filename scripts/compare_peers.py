@@ -65,7 +65,8 @@ def versions(folder: Path) -> str:
     found = {entry["name"].lower(): entry["version"] for entry in json.loads((folder / "versions.json").read_text())}
     peers = ", ".join(f"{name} {found[name]}" for name in SHOWN)
     ours = f"pinnact {pinnact.__version__} with jax {jax.__version__}"
-    return f"{peers}; {ours}; Python {platform.python_version()}, {os.cpu_count()} cores"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # a pinned run has fewer
+    return f"{peers}; {ours}; Python {platform.python_version()}, cores: {cores}"
 
 
 def hand_over(problem: str, out: Path) -> Path:

@@ -33,7 +33,7 @@ LEVELS = (
         "hosts",
         "compiled",
     ),
-    ("domains", "networks", "features"),
+    ("domains", "networks", "features", "windows"),
     ("fields",),
     (
         "residuals",
@@ -68,6 +68,7 @@ LEVELS = (
     ),
     (
         "correction",
+        "marching",
         "second_stage",
         "evaluation",
         "solution",
