@@ -42,12 +42,13 @@ class SecondStagePlan:
         """The solution with its second stage, or marched through; as it was where that is no use or fails.
 
         Where training went astray (`ASTRAY`), a second stage helps linear equations only: others are marched through
-        first, and all where a second stage leaves much (`LEFT`).
+        instead, where that can be done; and all where a second stage leaves much (`LEFT`).
         """
         if self.options is None:
             return solution
         solution.summary["settings"]["budget"] = self.budget
-        for stage in (_marched, self._corrected) if _astray(solution) else (self._corrected, _marched):
+        instead = _astray(solution) and not obstacle(solution.system)
+        for stage in (_marched,) if instead else (self._corrected, _marched):
             left = math.inf if self.within is None else self.within - solution.summary["seconds"]
             late = self.within is not None and left < LAST * self.within
             if solution.summary["stopped"] in NO_SECOND or late or "windows" in solution.summary["network"]:

@@ -78,11 +78,13 @@ def test_windows_meet(marched):
             np.testing.assert_allclose(value(edge - 1e-9), value(edge + 1e-9), atol=1e-5 if along else 1e-8)
 
 
+@pytest.mark.slow
 def test_more_waves_are_better(nothing, marched):
     few, some = (nothing.marched(windows=3, features=count).error()["u"] for count in (8, 20))
     assert marched.error()["u"] < 1e-1 * some < 1e-2 * few
 
 
+@pytest.mark.slow
 def test_a_second_march_replaces_the_first_only_where_it_is_better(marched):
     assert marched.marched(windows=3, features=10).error() == marched.error()
     assert type(marched.network.first).__name__ == "MLP"
@@ -122,6 +124,7 @@ def turning():
     return untrained(problem, networks).marched(**MORE), networks
 
 
+@pytest.mark.slow
 def test_several_unknowns_with_networks_of_their_own(turning, tmp_path):
     found, networks = turning
     assert max(found.error().values()) < 1e-4
