@@ -36,7 +36,7 @@ PEERS = {  # name: script and its options
     "jinns-ssbroyden": ["jinns_runs.py", "--method", "ssbroyden"],
     "jinns-natural": ["jinns_runs.py", "--method", "natural"],
 }
-TRAINING = (5, 15, 60, 240)  # seconds of pinnact's training before its second stage, a run each
+BUDGETS = (25, 50, 105, 280, 570)  # of our default runs: start, files and figure are to end by the marks, too
 # Cells a side: odd, since nodes that are scoring points, of a 128 x 128 grid, would show too small an error.
 ELEMENTS = [f"P2:{n}" for n in (9, 17, 33, 65, 129)] + [f"P4:{n}" for n in (5, 9, 17, 33, 65)]
 WAVES = ["1e-5:256", "1e-6:384", "1e-8:512", "1e-10:768", "1e-12:1024", "1e-13:1536"]  # tolerance, waves
@@ -65,7 +65,9 @@ def versions(folder: Path) -> str:
     found = {entry["name"].lower(): entry["version"] for entry in json.loads((folder / "versions.json").read_text())}
     peers = ", ".join(f"{name} {found[name]}" for name in SHOWN)
     ours = f"pinnact {pinnact.__version__} with jax {jax.__version__}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # a pinned run has fewer
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    )  # a pinned run has fewer
     return f"{peers}; {ours}; Python {platform.python_version()}, cores: {cores}"
 
 
@@ -94,8 +96,10 @@ def run(python: Path, script: list[str], problem: str, budget: float, seed: int,
         print(f"{result.stem}: {error:.1e} at {seconds:.1f} s ({time.time() - began:.0f} s in all)", flush=True)
 
 
-def ours(problem: str, training: float, seed: int, result: Path) -> None:
-    """One run of `pinnact solve --correct` with nothing kept from earlier ones, unless its result is there.
+def ours(problem: str, budget: float, whole: bool, seed: int, result: Path) -> None:
+    """One run of `pinnact solve` with nothing kept from earlier ones, unless its result is there.
+
+    By default the second stage is part of the budget; with `whole` that is all for training, and the stage comes after.
 
     Its end counts when the process has ended, files and figure written. The history's clock starts after imports and
     checks: what the process spent beside training and correction is added to it whole.
@@ -104,12 +108,11 @@ def ours(problem: str, training: float, seed: int, result: Path) -> None:
         return
     folder = result.with_suffix("")
     shutil.rmtree(folder, ignore_errors=True)
-    command = [sys.executable, "-m", "pinnact", "--no-cache", "solve", f"pde/{problem}", "--budget", str(training)]
+    command = [sys.executable, "-m", "pinnact", "--no-cache", "solve", f"pde/{problem}", "--budget", str(budget)]
+    command += ["--correct"] if whole else []
     began = time.time()
     done = subprocess.run(
-        [*command, "--correct", "--seed", str(seed), "--out", str(folder), "--quiet"],
-        capture_output=True,
-        text=True,
+        [*command, "--seed", str(seed), "--out", str(folder), "--quiet"], capture_output=True, text=True
     )
     wall = time.time() - began
     if done.returncode:
@@ -120,7 +123,9 @@ def ours(problem: str, training: float, seed: int, result: Path) -> None:
     with (folder / "history.csv").open(newline="") as file:
         rows = [(float(row["seconds"]) + beside, float(row["error"])) for row in csv.DictReader(file)]
     rows = rows[:-1] if "waves" in summary["network"] else rows  # the last one is that of the second stage
-    result.write_text(json.dumps({"recipe": f"{training:g} s, --correct", "training": rows, "rows": [(wall, error)]}))
+    result.write_text(
+        json.dumps({"recipe": f"{budget:g} s" + ", --correct" * whole, "training": rows, "rows": [(wall, error)]})
+    )
     print(f"{result.stem}: {rows[-1][1]:.1e} trained, {error:.1e} corrected at {wall:.1f} s", flush=True)
 
 
@@ -130,7 +135,8 @@ def main() -> None:
     parser.add_argument("--problems", default=",".join(PROBLEMS), help="comma-separated names")
     parser.add_argument("--peers", default=",".join(PEERS), help="comma-separated names; empty for none")
     parser.add_argument("--budget", type=float, default=600.0, help="seconds of a peer's run")
-    parser.add_argument("--training", default=",".join(map(str, TRAINING)), help="seconds of our runs, up to --budget")
+    parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)), help="of our default runs, up to --budget")
+    parser.add_argument("--training", default="", help="of our runs with a second stage after the whole budget")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/peers"))
     parser.add_argument("--environment", type=Path, help="folder of the peers' environment; by default in --out")
@@ -149,20 +155,26 @@ def main() -> None:
     print(versions(place), flush=True)
     if chosen.versions:
         return
-    training = [float(text) for text in chosen.training.split(",") if float(text) <= budget]
+    budgets, training = (
+        [float(text) for text in given.split(",") if text and float(text) <= budget]
+        for given in (chosen.budgets, chosen.training)
+    )
     found: dict[str, dict[str, list[Path]]] = {}
     for problem in problems:
         points = hand_over(problem, out)
         classical = WAVES if problem == "burgers" else ELEMENTS
         named = {
-            "ours": [results / f"{problem}-ours-{seconds:g}-{seed}.json" for seconds in training],
+            "ours": [
+                *(results / f"{problem}-ours-default-{seconds:g}-{seed}.json" for seconds in budgets),
+                *(results / f"{problem}-ours-{seconds:g}-{seed}.json" for seconds in training),
+            ],
             **{peer: [results / f"{problem}-{peer}-{budget:g}-{seed}.json"] for peer in peers},
             "classical": [results / f"{problem}-classical-{c.replace(':', '-')}.json" for c in classical],
         }
         for resolution, result in zip(classical, named["classical"]):
             run(python, ["classical.py", "--method", resolution], problem, budget, seed, points, result)
-        for seconds, result in zip(training, named["ours"]):
-            ours(problem, seconds, seed, result)
+        for k, (seconds, result) in enumerate(zip(budgets + training, named["ours"])):
+            ours(problem, seconds, k >= len(budgets), seed, result)
         for peer in peers:
             run(python, PEERS[peer], problem, budget, seed, points, named[peer][0])
         found[problem] = named
