@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from types import SimpleNamespace
 
 import equinox as eqx
 import jax
@@ -12,8 +13,11 @@ from made_up import heat
 
 import pinnact as pn
 from pinnact import marching, second_stage
+from pinnact.lifts import for_problem
 from pinnact.linearisation import linearised
 from pinnact.networks import Inputs
+from pinnact.precision import precision
+from pinnact.system import System
 from pinnact.windows import Windows
 
 POINTS = pn.Points(interior=100, condition=20)
@@ -90,6 +94,7 @@ def test_a_second_march_replaces_the_first_only_where_it_is_better(marched):
     assert type(marched.network.first).__name__ == "MLP"
 
 
+@pytest.mark.slow
 def test_rates_are_handed_over_where_the_equation_is_of_second_order():
     """u_tt = u_xx: u = sin(pi x) cos(pi t)."""
     domain = pn.Interval(x=(0, 1)) * pn.Time(t=(0, 1))
@@ -145,13 +150,17 @@ def test_where_there_is_no_march(nothing):
     steady = pn.Problem(
         line, equations={"f": lambda u: u.xx + 1}, conditions={"ends": pn.On(line.boundary, lambda u: u)}
     )
-    for found, reason in (
-        (untrained(steady), "the domain has no space and time"),
-        (untrained(heat(), hard=False), "conditions must be built in exactly"),
-        (untrained(heat().observe([[0.1, 0.2]], u=[0.3])), "it takes no data"),
-    ):
-        with pytest.raises(ValueError, match=reason):
-            found.marched()
+    with precision("float64"):
+        for problem, hard, reason in (
+            (steady, True, "the domain has no space and time"),
+            (heat(), False, "conditions must be built in exactly"),
+            (heat().observe([[0.1, 0.2]], u=[0.3]), True, "it takes no data"),
+            (fisher(), True, ""),
+        ):
+            assert reason in (found := marching.obstacle(System(problem, for_problem(problem, hard))))
+            assert bool(found) == bool(reason)
+    with pytest.raises(ValueError, match="no march through time: the domain has no space and time"):
+        marching.marched(SimpleNamespace(system=System(steady, for_problem(steady))))
     for wrong in ({"windows": 0}, {"features": 1.5}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             nothing.marched(**wrong)
