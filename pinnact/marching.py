@@ -273,8 +273,8 @@ class _March:
         band = known.band if known else self._band(start, start + longest)
         path: list[_Window] = []
         scale, tolerance, length, at = 0.0, 0.0, longest, start
+        began = time.perf_counter()
         while at < end:
-            began = time.perf_counter()
             until = ends[len(path)] if ends else (end if end - at < 1.3 * length else at + length)
             window = self.window(at, until, self._drawn(band), path)
             if not path:
@@ -294,7 +294,7 @@ class _March:
             path.append(window)
             at, length = window.end, min(longest, (GROWTH if window.left < tolerance / 10 else 1) * (window.end - at))
             now = time.perf_counter()
-            if at < end and now + (now - began) * (end - at) / (window.end - window.start) > self.until:
+            if at < end and now + (now - began) * (end - at) / (at - start) > self.until:
                 self.said = "it would not be over in time; give a larger budget"
                 return None
             logger.info("march: %.4g, residual %.1e of %.1e, %d steps", at, window.left, scale, window.steps)
