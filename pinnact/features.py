@@ -72,10 +72,7 @@ class Enriched:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.features, int) and self.features >= 1):
-            raise ValueError(f"features={self.features!r}: give a whole number of 1 or more")
-        if not 0 < self.lowest <= self.highest < np.inf:
-            raise ValueError(f"lowest={self.lowest!r}, highest={self.highest!r}: give 0 < lowest <= highest")
+        check_waves(self.features, self.lowest, self.highest)
 
     @property
     def smoothness(self) -> float:
@@ -90,6 +87,14 @@ class Enriched:
         start = jnp.zeros((outputs, self.features))
         still = jax.tree.map(jnp.zeros_like, eqx.filter(first, eqx.is_inexact_array))
         return SecondStage(first, still, embedding, start, self.features, self.lowest, self.highest, self.seed)
+
+
+def check_waves(features: int, lowest: float, highest: float) -> None:
+    """Refuse what no waves can be drawn with (`drawn`)."""
+    if not (isinstance(features, int) and features >= 1):
+        raise ValueError(f"features={features!r}: give a whole number of 1 or more")
+    if not 0 < lowest <= highest < np.inf:
+        raise ValueError(f"lowest={lowest!r}, highest={highest!r}: give 0 < lowest <= highest")
 
 
 @lru_cache(maxsize=16)

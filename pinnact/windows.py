@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from pinnact.features import drawn
+from pinnact.features import check_waves, drawn
 from pinnact.networks import Embedding, Inputs, Recipe
 
 
@@ -110,10 +110,7 @@ class Windows:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.features, int) and self.features >= 1):
-            raise ValueError(f"features={self.features!r}: give a whole number of 1 or more")
-        if not 0 < self.lowest <= self.highest < np.inf:
-            raise ValueError(f"lowest={self.lowest!r}, highest={self.highest!r}: give 0 < lowest <= highest")
+        check_waves(self.features, self.lowest, self.highest)
         edges = np.array(self.edges, float)
         if edges.ndim != 1 or len(edges) < 2 or not np.all(np.diff(edges) > 0):
             raise ValueError(f"edges={self.edges!r}: give two or more times that grow")
