@@ -72,7 +72,8 @@ def solve(
 
     With a budget of 10 s and more the automatic optimiser trains for 0.4 of it, and a linear second stage by least
     squares takes about what it needs of the rest (`Solution.corrected`; where it pays: `pinnact.second_stage`).
-    `correct=True` puts it after any training and its whole budget, `correct=False` leaves it out.
+    `correct=True` puts it after any training and its whole budget, `correct=False` leaves it out. Where training an
+    evolution equation went astray, a march through time may take its place (`Solution.marched`).
 
     With `devices`, a number of JAX's devices or a sequence of them, the points of every step are spread over these; the
     result is the same to round-off. `engine` is how derivatives are taken: `Stochastic(k)` estimates Laplacians of many
