@@ -56,6 +56,7 @@ def corrected(
     steps: int = 5,
     seed: int | None = None,
     seconds: float = math.inf,
+    tangents: bool = True,
 ) -> "Solution":
     """The solution with a second stage of its tangents and of `features` random waves, fitted in at most `steps`.
 
@@ -64,23 +65,22 @@ def corrected(
     the network and for each wave and output. No step begins that would end after `seconds`, going by those before it.
     A solution that has a second stage gets another one, with waves of other random numbers (`seed`, by default one more
     than before). Where the residual is not smaller on points that were not fitted either, the solution stays as it was.
+    Without `tangents`, waves alone are fitted, on points that don't follow the residual: for networks that have not
+    been trained.
 
     Raises SmoothnessError where tangents of the network, rougher than itself by one order, are too rough.
     """
     began = time.perf_counter()
-    found, fit = _fitted(solution, features, points, steps, seed, began + seconds)
-    summary = solution.summary
-    said = dict(found.summary)
-    said["seconds"] = round((summary.get("seconds") or 0.0) + time.perf_counter() - began, 3)
+    found, said, fit = _fitted(solution, features, points, steps, seed, began + seconds, tangents)
+    said["seconds"] = round((solution.known.get("seconds") or 0.0) + time.perf_counter() - began, 3)
     another = any(isinstance(part, Enriched) for part in parts(solution.network))
     if not fit.taken or (another and fit.worse(solution.model)):
-        kept = summary | {name: said[name] for name in ("seconds", "residual_left", "stopped")}
-        return type(solution)(solution.system, solution.model, solution.history, solution.score, kept, solution.network)
-    history = solution.history.copy()
-    error = max(found.error().values(), default=None)
-    history.add(fit.taken, said["seconds"], said["loss"], fit.squares, error)
-    said["steps"] = history.rows[-1]["step"]
-    return type(solution)(found.system, found.model, history, solution.score, said, found.network)
+        kept = {name: said[name] for name in ("seconds", "residual_left", "stopped")}
+        return solution.told(kept)
+    said["steps"] = (solution.known.get("steps") or 0) + fit.taken
+    found = found.told(said)
+    found.history.add(fit.taken, said["seconds"], said["loss"], fit.squares, max(found.error().values(), default=None))
+    return found
 
 
 def _fitted(
@@ -90,8 +90,9 @@ def _fitted(
     steps: int = 5,
     seed: int | None = None,
     until: float = math.inf,
-) -> "tuple[Solution, _Fit]":
-    """The solution with another second stage, whatever that is worth, and how it was found."""
+    tangents: bool = True,
+) -> "tuple[Solution, dict[str, Any], _Fit]":
+    """The solution with another second stage, whatever that is worth, what is known of it, and how it was found."""
     system, model, network = solution.system, solution.model, solution.network
     if any(isinstance(part, Windows) for part in parts(network)):
         raise ValueError("windows of waves get no second stage; march with more features= or windows= instead")
@@ -105,20 +106,20 @@ def _fitted(
     with precision("float64"), Interrupts() as signals:
         plain, along = _plain(model), [_plain(each) for each in system.along]
         blank = build_model(solution.problem, recipe, jax.random.key(0))
-        fit = _Fit(system, plain, _staged(blank, plain), points, number)
+        fit = _Fit(system, plain, _staged(blank, plain), points, number, tangents)
         found = fit.run(steps, until, signals)
         # A file holds the models along which a lift was carried as it holds the model: with the same parts.
         staged = System(system.problem, system.ansatz, system.engine, tuple(_staged(blank, m) for m in along))
-    said = solution.summary | {
+    said = {
         "network": f"{describe(first)} + {features} waves",
         "precision": "float64",
         "parameters": found.parameters,
         "loss": sum(float(fit.weights[name]) * square for name, square in fit.squares.items()),
+        "unseen_loss": fit.unseen_norms[-1] ** 2,
         "residual_left": fit.unseen_norms[-1] / fit.unseen_norms[0] if fit.unseen_norms[0] else 0.0,
+        "stopped": signals.stopped or solution.known.get("stopped"),
     }
-    said["stopped"] = signals.stopped or said.get("stopped")
-    said = {name: value for name, value in said.items() if name not in ("relative_l2", "max_error")}
-    return type(solution)(staged, found, solution.history, solution.score, said, recipe), fit
+    return type(solution)(staged, found, solution.history, solution.score, solution.known, recipe), said, fit
 
 
 def sizes(problem: Problem, share: float = 1.0) -> tuple[int, int]:
@@ -132,7 +133,7 @@ def error_estimate(solution: "Solution", **options: Any) -> dict[str, float]:
 
     `options` are those of `corrected` but `seconds`.
     """
-    other, fit = _fitted(solution, **options)
+    other, _, fit = _fitted(solution, **options)
     if not fit.taken:
         return dict.fromkeys(solution.problem.fields, math.nan)
     mine = solution.evaluator.values(solution.score.points)
@@ -160,21 +161,24 @@ def _double(leaf: Any) -> Any:
 class _Fit:
     """The least-squares problem of one correction."""
 
-    def __init__(self, system: System, first: Model, model: Model, points: int, seed: int) -> None:
+    def __init__(self, system: System, first: Model, model: Model, points: int, seed: int, tangents: bool) -> None:
         nothing = jax.tree.map(lambda _: False, model)
-        own = lambda m: [part for n in m.networks for part in (*jax.tree.leaves(n.direction), n.coefficients)]
+        along = lambda n: jax.tree.leaves(n.direction) if tangents else []
+        own = lambda m: [part for n in m.networks for part in (*along(n), n.coefficients)]
         self.system, self.trained = system, eqx.tree_at(own, nothing, [True] * len(own(model)))
         trained, self.rest = eqx.partition(model, self.trained)
         flat, self.unravel = jax.flatten_util.ravel_pytree(trained)
         self.start = np.asarray(flat)
         drawn, self.unseen = (Points(interior=points).draw(system, seed + k * UNSEEN) for k in (1, 2))
-        self.batches = ResidualAdaptive().spread(system, first, drawn, seed + UNSEEN)
+        self.batches = ResidualAdaptive().spread(system, first, drawn, seed + UNSEEN) if tangents else drawn
         self.weights = Fixed().start(system)
         self.jacobian = jax.jit(lambda p, batches: system.jacobian(self._at(p), batches, self.weights, self.trained))
         weighted = lambda p, batches: system.weighted(self._at(p), batches, self.weights)
-        self.parts = jax.jit(lambda p, b: {name: jnp.sum(rows**2) for name, rows in weighted(p, b).items()})
-        rows = jax.eval_shape(lambda batches: system.rows(model, batches, self.weights), self.batches).size
-        columns = self.start.size
+        self.shapes = jax.eval_shape(weighted, self.start, self.batches)
+        squares = jax.jit(lambda p, b: {name: jnp.sum(rows**2) for name, rows in weighted(p, b).items()})
+        # Of few coefficients, the Jacobian is computed sooner than another function is compiled.
+        self.parts = squares if tangents else lambda p, b: self._squares(self.jacobian(p, b)[0], b)
+        rows, columns = sum(rows.size for rows in self.shapes.values()), self.start.size
         if rows < columns:
             raise ValueError(f"points={points}: {rows} rows for {columns} coefficients; give more points")
         needed, free = 8.0 * MATRICES * rows * columns, MOST * bytes_free()
@@ -187,6 +191,17 @@ class _Fit:
     def _at(self, p: Float[Array, " p"]) -> Model:
         """The model with these coefficients."""
         return eqx.combine(self.unravel(p), self.rest)
+
+    def _squares(self, rows: Any, batches: Batches) -> dict[str, float]:
+        """The sum of the squares of each residual, out of all rows."""
+        rows, found = np.asarray(rows), {}
+        for name, group in self.system.groups.items():
+            widths = [self.shapes[residual].shape[1] for residual in group.residuals]
+            size = sum(widths) * (1 if group.integral else len(batches[name].points))
+            own, rows = rows[:size].reshape(-1, sum(widths)), rows[size:]
+            parts = np.split(own, np.cumsum(widths)[:-1], axis=1)
+            found |= {name: np.sum(part**2) for name, part in zip(group.residuals, parts, strict=True)}
+        return found
 
     def mean_squares(self, p: Any, batches: Batches) -> dict[str, float]:
         """The mean square of each residual."""

@@ -17,8 +17,8 @@ from pinnact.precision import precision
 from pinnact.residuals import fields_at
 from pinnact.system import System
 
-# Points are padded to one of these numbers, so that any array of points costs four compilations at most.
-CHUNKS = (64, 512, 4096, 16384)
+# Points are padded to one of these numbers, so that any array of points costs two compilations at most.
+CHUNKS = (64, 2048)
 
 
 def to_points(

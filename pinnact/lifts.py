@@ -24,7 +24,8 @@ from pinnact.transfinite import lift_and_factor
 
 @dataclass(frozen=True)
 class Ansatz:
-    """How network outputs become the unknowns: `lift(point) + trial(outputs, point)`, all real outputs in a row.
+    """How network outputs become the unknowns: `lift(point) + trial(outputs, point)`, all real outputs in a row; no
+    lift where all data are 0.
 
     `built_in` names the conditions that hold exactly; `notes` says, a line each, what was built in and what was not.
     `carry`, where there is one, makes the lift again along a field that is better known (None: the field is no use).
@@ -99,13 +100,14 @@ def build(problem: Problem) -> Ansatz:
     parts = [lift_and_factor(problem, [p for p in found if p.output == output]) for output in range(size)]
 
     def lift(point: Array) -> Array:
-        return jnp.stack([part(point) for part, _ in parts])
+        return jnp.stack([jnp.zeros((), point.dtype) if part is None else part(point) for part, _ in parts])
 
     def trial(outputs: Array, point: Array) -> Array:
         return outputs * jnp.stack([factor(point) for _, factor in parts])
 
     if carried is None:
-        return Ansatz(lift, trial, built_in, tuple(notes))
+        nothing = all(part is None for part, _ in parts)
+        return Ansatz(None if nothing else lift, trial, built_in, tuple(notes))
     return Ansatz(carried.lift, trial, built_in, tuple(notes), carried.carry)
 
 

@@ -72,9 +72,8 @@ def marched(
         if path is None or not path.left < before:
             said = march.said if path is None else f"it leaves a residual of {path.left:.1e}, training {before:.1e}"
             logger.warning("no march through time: %s", said)
-            changes = {"seconds": _seconds(solution, began), "stopped": signals.stopped or solution.summary["stopped"]}
-            kept = dict(solution.summary) | changes
-            return type(solution)(system, model, solution.history, solution.score, kept, solution.network)
+            stopped = signals.stopped or solution.known.get("stopped")
+            return solution.told({"seconds": _seconds(solution, began), "stopped": stopped})
         edges, bands = path.edges, (LOWEST * path.band, path.band)
         orders = _orders(solution.problem)
         parts = iter(orders.values() if isinstance(first, Mapping) else [sum(orders.values(), ())])
@@ -89,19 +88,18 @@ def marched(
             if again is not None and again.left < path.left:
                 march, system, path, found = other, carried, again, again.model(_beside(blank, model))
         left = march.squares(found)
-    said = dict(solution.summary)
-    said |= {
+    said = {
         "network": f"{len(path.edges) - 1} windows of {features} waves",
         "precision": "float64",
         "parameters": path.coefficients.size,
         "loss": sum(left.values()),
+        "unseen_loss": path.left**2,
         "residual_left": path.left / before,
         "seconds": _seconds(solution, began),
-        "steps": (solution.summary.get("steps") or 0) + path.steps,
-        "stopped": signals.stopped or said.get("stopped"),
+        "steps": (solution.known.get("steps") or 0) + path.steps,
+        "stopped": signals.stopped or solution.known.get("stopped"),
     }
-    said = {name: value for name, value in said.items() if name not in ("relative_l2", "max_error")}
-    result = type(solution)(system, found, solution.history.copy(), solution.score, said, recipe)
+    result = type(solution)(system, found, solution.history, solution.score, solution.known, recipe).told(said)
     error = max(result.error().values(), default=None)
     result.history.add(path.steps, said["seconds"], said["loss"], left, error)
     return result
@@ -114,7 +112,7 @@ def obstacle(system: System) -> str:
         return "the domain has no space and time"
     if problem.observations or problem.inferred:
         return "it takes no data and infers nothing"
-    if problem.ansatz or system.ansatz.lift is None or any(not group.interior for group in system.groups.values()):
+    if problem.ansatz or not system.ansatz.built_in or any(not group.interior for group in system.groups.values()):
         return "initial and boundary conditions must be built in exactly, by the library"
     if linearised(problem) is None:
         return "an equation takes values at other points"
@@ -124,7 +122,7 @@ def obstacle(system: System) -> str:
 
 
 def _seconds(solution: "Solution", began: float) -> float:
-    return round((solution.summary.get("seconds") or 0.0) + time.perf_counter() - began, 3)
+    return round((solution.known.get("seconds") or 0.0) + time.perf_counter() - began, 3)
 
 
 def _beside(blank: Model, model: Model) -> Model:
@@ -212,8 +210,8 @@ class _March:
     def _start(self, points: Array, start: Array, numbers: Array, phases: Array, before: Array) -> Any:
         """The derivatives `(n, m)` of what a window begins with, by index."""
         waves, order, trial = Waves(self.embedding, numbers, phases), max(self.orders), self.system.ansatz.trial
-        lift: Any = self.system.ansatz.lift
         ones = jnp.ones(self.rows.size)
+        lift = self.system.ansatz.lift or (lambda q: 0.0 * ones)
 
         def at(q: Array) -> Any:
             # First the derivatives of all waves, then their sum: half the time of those of the sum.

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Literal
 from jaxtyping import Array
 
 from pinnact.compatibility import agree_at_corners, smooth_periodic_extension
@@ -165,6 +166,18 @@ def _not_liftable(problem: Problem, entries: list[Prescribed]) -> dict[str, str]
 def is_instant(entry: Prescribed, problem: Problem) -> bool:
     """Whether data are held at an instant, not on a wall."""
     return entry.piece.face is not None and entry.piece.face[0] == problem.domain.time
+
+
+def vanishes(data: PointFunction, dimension: int) -> bool:
+    """Whether data are 0 whatever the point is: it takes no part in them (0 at samples proves little)."""
+    blank = jnp.zeros(dimension)
+    program = jax.make_jaxpr(data)(blank).jaxpr
+    reached = set(program.invars)
+    for equation in program.eqns:
+        if any(not isinstance(taken, Literal) and taken in reached for taken in equation.invars):
+            reached.update(equation.outvars)
+    fixed = all(isinstance(made, Literal) or made not in reached for made in program.outvars)
+    return fixed and not np.any(data(blank))
 
 
 def wall_values(entry: Prescribed) -> np.ndarray:

@@ -60,9 +60,10 @@ class Run:
     plan: Sequence[Stage] = ()  # of another seed as well, since functions of Optax equal only themselves
     interrupts: Interrupts = field(default_factory=Interrupts)
     read: float = 0.0  # what the clock said last
+    prepared: bool = False
 
-    def train(self) -> Wishes:
-        """Run all stages and return the solution with the last good parameters."""
+    def prepare(self) -> None:
+        """Build the network, draw the first points, and go to where a checkpoint was written, if there is one."""
         self.started = hosts.seconds()
         saved = self.keeper.newest()
         self.where = jnp.asarray(self.score.points, float)
@@ -77,12 +78,19 @@ class Run:
         plan = self.plan = self.plan or stages(self.optimiser, self.good.size, self.precision, budget)
         self.methods = described(plan, timed=not (isinstance(self.optimiser, str) and self.optimiser == "auto"))
         memory.check(self.system, model, self.batches, plan)
-        lift_error = self.score.errors(self._values(jnp.zeros_like(self.good))) if self.system.ansatz.lift else {}
+        built_in = self.system.ansatz.built_in
+        self.lift_error = self.score.errors(self._values(jnp.zeros_like(self.good))) if built_in else None
         self.state = None if saved is None else resume(self, saved)
+        self.prepared = True
+
+    def train(self) -> Wishes:
+        """Run all stages and return the solution with the last good parameters."""
+        if not self.prepared:
+            self.prepare()
         try:
-            for number in range(self.at.stage, len(plan)):
+            for number in range(self.at.stage, len(self.plan)):
                 self.at.stage = number
-                yield from self._stage(plan[number], last=number == len(plan) - 1)
+                yield from self._stage(self.plan[number], last=number == len(self.plan) - 1)
                 if self.stopped not in ("stage", "stalled"):
                     break
             save(self)
@@ -90,26 +98,30 @@ class Run:
             self.stopped = self.interrupts.stopped or "interrupted"
         self.stopped = "steps" if self.stopped == "stage" else self.stopped
         if self.stopped == "not finite" and self.at.step == 0:
-            found = not_finite(self.system, model, self.batches)
+            found = not_finite(self.system, self.flat.model(self.flat.start), self.batches)
             logger.warning("%s before training; correct the equation or the domain", found)
         elif self.stopped == "not finite":
             logger.warning(
                 "the loss or a parameter was no longer finite: the state after step %d is kept", self.at.step
             )
+        return self.solution()
+
+    def solution(self) -> Solution:
+        """The solution with the last good parameters."""
         return Solution(
             self.system, self.flat.model(self.good), self.history, self.score,
             {
                 "activation": self.label,
                 "network": describe(self.network),
                 "parameters": int(self.good.size),
-                "optimiser": "+".join(stage.optimiser.name for stage in plan),
+                "optimiser": "+".join(stage.optimiser.name for stage in self.plan),
                 "seed": self.seed,
                 "precision": self.precision,
                 "device": self.place.words,
                 "seconds": round(self._now(), 3),
                 "steps": self.at.step,
                 "loss": float(self.history.column("loss")[-1]) if len(self.history) else float("nan"),
-                "lift_error": lift_error or None,
+                "lift_error": self.lift_error or None,
                 "stopped": self.stopped,
                 "settings": self._settings(),
                 "resumed": self.at.resumed,

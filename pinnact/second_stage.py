@@ -1,11 +1,12 @@
-"""Whether a run ends with a second stage (`pinnact.correction`) or a march, and which share of its budget they take."""
+"""What comes before and after the training of a run: least squares at first, a second stage or a march at last."""
 
 import logging
 import math
 import signal
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -19,9 +20,19 @@ from pinnact.precision import precision
 from pinnact.problem import Problem
 from pinnact.solution import Solution
 
+if TYPE_CHECKING:
+    from pinnact.run import Run
+
 logger = logging.getLogger("pinnact")
 TRAINED = 0.4  # the share of a budget that training gets: least squares take more off the error than its last half does
 LEAST, WHOLE = 10.0, 40.0  # seconds from which on a second stage pays, and from which on it has its full size
+FIRST, FIRST_POINTS, FIRST_TIMES = (
+    300,
+    6,
+    (1, 2, 4, 8),
+)  # waves before training, points for each, times as many
+SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training at all, and where there is little time
+EARLY, GROWTH = 0.3, 2  # the share of a budget for this where it is no use; times as long for twice as many
 LAST = 0.2  # the share of a budget that must be left for either to begin
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
 MOST_COORDINATES = 10  # tried no further
@@ -37,21 +48,68 @@ class SecondStagePlan:
     options: Mapping[str, Any] | None = None
     budget: float | None = None  # as it was given
     within: float | None = None  # seconds for training and second stage together
+    kept: list[Solution] = field(default_factory=list)  # what least squares found before training
+
+    def attempted(self, run: "Run") -> Solution | None:
+        """What least squares find before any training, where that is good enough; else the best of it is kept.
+
+        Waves of the untrained network, first few and then twice as many, as long as each time leaves a tenth of the
+        residual of the time before; no training follows where that has gone down to `SOLVED` of it, or to `USEFUL`
+        with too little time left for training.
+        """
+        if self.within is None:
+            return None
+        began = time.perf_counter()
+        run.prepare()
+        if run.at.resumed or run.interrupts.stopped:
+            return None
+        outputs, best = sum(unknown.size for unknown in run.system.problem.fields.values()), 1.0
+        for times in FIRST_TIMES:
+            features, before = max(1, times * FIRST // outputs), time.perf_counter()
+            try:
+                found = run.solution().corrected(features=features, points=FIRST_POINTS * features, tangents=False)
+            except (ValueError, MemoryError, jax.errors.JaxRuntimeError) as error:
+                logger.info("no least squares before training: %s", error)
+                break
+            except KeyboardInterrupt:
+                return self._before(run, WORDS[signal.SIGINT])
+            left, now = found.known["residual_left"], time.perf_counter()
+            if left < best:
+                self.kept[:] = [found]
+            if found.known["stopped"]:
+                return self._before(run, found.known["stopped"])
+            logger.info("before training: least squares on %d waves leave %.0e of the residual", features, left)
+            enough, best = left > best / 10 or left < SOLVED, min(best, left)
+            until = began + self.within * (1.0 if best < USEFUL else EARLY)
+            if enough or now + GROWTH * (now - before) > until:
+                break
+        spent = run.solution().known["seconds"]
+        if best < SOLVED or (best < USEFUL and self.within - spent < LEAST):
+            return self._before(run, "solved")
+        run.limits = replace(run.limits, budget=spent + TRAINED * (self.within - spent))
+        return None
+
+    def _before(self, run: "Run", stopped: str) -> Solution:
+        """The best solution from before training."""
+        return (self.kept[0] if self.kept else run.solution()).told({"stopped": stopped})
 
     def finished(self, solution: Solution) -> Solution:
         """The solution with its second stage, or marched through; as it was where that is no use or fails.
 
         Where training went astray (`ASTRAY`), a second stage helps linear equations only: others are marched through
-        instead, where that can be done; and all where a second stage leaves much (`LEFT`).
+        instead, where that can be done; and all where a second stage leaves much (`LEFT`). What least squares found
+        before training takes its place where that has the smaller residual.
         """
         if self.options is None:
             return solution
-        solution.summary["settings"]["budget"] = self.budget
+        solution.known["settings"]["budget"] = self.budget
+        if solution.known["stopped"] == "solved":
+            return solution
         instead = _astray(solution) and not obstacle(solution.system)
         for stage in (_marched,) if instead else (self._corrected, _marched):
-            left = math.inf if self.within is None else self.within - solution.summary["seconds"]
+            left = math.inf if self.within is None else self.within - solution.known["seconds"]
             late = self.within is not None and left < LAST * self.within
-            if solution.summary["stopped"] in NO_SECOND or late or "windows" in solution.summary["network"]:
+            if solution.known["stopped"] in NO_SECOND or late or "windows" in solution.known["network"]:
                 break
             try:
                 solution = stage(solution, left)
@@ -59,12 +117,21 @@ class SecondStagePlan:
                 logger.warning("no second stage: %s", error)
                 break
             except KeyboardInterrupt:
-                solution.summary["stopped"] = WORDS[signal.SIGINT]
+                solution.known["stopped"] = WORDS[signal.SIGINT]
+        for early in self.kept:
+            if not _loss(solution) <= _loss(early):
+                same = ("seconds", "stopped", "resumed", "recovered", "settings")
+                solution = early.told({name: solution.known[name] for name in same})
         return solution
 
     def _corrected(self, solution: Solution, left: float) -> Solution:
         logger.info("second stage: least squares on %s", self.options or "15,000 points")
         return solution.corrected(**(self.options or {}), seconds=left)
+
+
+def _loss(solution: Solution) -> float:
+    """The loss where it was not fitted, or that of training."""
+    return solution.known.get("unseen_loss", solution.known["loss"])
 
 
 def _astray(solution: Solution) -> bool:
@@ -78,7 +145,7 @@ def _astray(solution: Solution) -> bool:
 
 def _marched(solution: Solution, left: float) -> Solution:
     """What a march through time finds, where there is one and where a second stage left too much, if there was any."""
-    if obstacle(solution.system) or solution.summary.get("residual_left", 1.0) < LEFT:
+    if obstacle(solution.system) or solution.known.get("residual_left", 1.0) < LEFT:
         return solution
     logger.info("march through time: window after window by least squares")
     return solution.marched(windows=WINDOWS, features=FEATURES, seconds=left)

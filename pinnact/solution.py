@@ -36,7 +36,8 @@ class Solution:
 
     `system` is the problem with what is built in, `model` holds the trained arrays, `history` a row a logged step,
     `score` the points and values of the reference (computed when needed if None), `summary` what training knows of
-    itself, `network` the recipe (or module, or mapping) that `model` was built from: with it a file tells its network.
+    itself (`known`), `network` the recipe (or module, or mapping) that `model` was built from: with it a file tells its
+    network.
     """
 
     def __init__(
@@ -55,7 +56,14 @@ class Solution:
             network = model.networks[0] if len(model.networks) == 1 else parts
         self.network: Networks = network
         self.evaluator = Evaluator(system, model)
-        self._score, self._given = score, dict(summary)
+        self._score, self.known = score, dict(summary)
+
+    def told(self, changes: Mapping[str, Any]) -> "Solution":
+        """The same solution, with a history of its own, of which other things are known."""
+        known = {name: value for name, value in self.known.items() if name not in ("relative_l2", "max_error")}
+        same = Solution(self.system, self.model, self.history.copy(), self._score, {**known, **changes}, self.network)
+        same.evaluator = self.evaluator  # which has compiled what it needs
+        return same
 
     # -- evaluation ---------------------------------------------------------------------------------------------
 
@@ -167,7 +175,7 @@ class Solution:
     @property
     def lift_error(self) -> dict[str, float] | None:
         """The relative L2 errors of what is built in alone (the network at zero); None where nothing is."""
-        return self._given.get("lift_error")
+        return self.known.get("lift_error")
 
     @cached_property
     def unknowns(self) -> dict[str, float | np.ndarray | CoefficientField]:
@@ -177,7 +185,7 @@ class Solution:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """The run in plain words and numbers: what `summary.json` holds."""
-        known = dict(self._given)
+        known = dict(self.known)
         if "relative_l2" not in known:
             known |= {"relative_l2": self.error() or None, "max_error": self.max_error() or None}
         if "versions" not in known:
@@ -223,11 +231,11 @@ class Solution:
         """Write `summary.json`, `history.csv`, `solution.eqx` and `solution.png` into `folder`, made where missing."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic(folder / "summary.json") as temporary:
-            temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")
+        self.save(folder / "solution.eqx")
         with atomic(folder / "history.csv") as temporary:
             self.history.write(temporary)
-        self.save(folder / "solution.eqx")
+        with atomic(folder / "summary.json") as temporary:
+            temporary.write_text(json.dumps(self.summary, indent=2) + "\n", encoding="utf-8")
         self.plot(path=folder / "solution.png")
 
     def to_xarray(self, grid: int | Mapping[str, int | ArrayLike] | None = None) -> Any:
@@ -246,7 +254,7 @@ class Solution:
         export.to_vtk(self, Path(path), n, fixed)
 
     def __repr__(self) -> str:
-        words = [f"{name} {self._given[name]}" for name in ("network", "parameters", "steps") if name in self._given]
+        words = [f"{name} {self.known[name]}" for name in ("network", "parameters", "steps") if name in self.known]
         errors = [row["error"] for row in self.history if row["error"] is not None]
         words += [f"relative L2 {errors[-1]:.2e}"] if errors else []
         return f"Solution({self.problem.name}: {', '.join([*self.problem.fields, *words])})"

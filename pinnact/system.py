@@ -5,7 +5,7 @@ group, and what depends on them alone (normals, the derivatives of the lift, dat
 compiled functions, so that drawing new points compiles nothing anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -55,6 +55,14 @@ def not_finite(system: "System", model: Model, batches: Batches) -> str:
                 at = zip(system.problem.domain.coordinates, np.asarray(batch.points)[wrong[0, 0]], strict=True)
                 return f"{residual!r} is not finite at " + ", ".join(f"{name}={value:.6g}" for name, value in at)
     return "the sum of all squared residuals is not finite"
+
+
+def _sliced(table: Callable[[Array], Any], points: Float[Array, "n d"]) -> Any:
+    """A compiled `table` of any number of points, in slices of one size: it is compiled once."""
+    filled = -len(points) % SLICE
+    whole = np.concatenate([points, np.broadcast_to(points[-1:], (filled, points.shape[1]))])
+    found = [jax.tree.map(np.asarray, table(jnp.asarray(part))) for part in np.split(whole, len(whole) // SLICE)]
+    return jax.tree.map(lambda *parts: jnp.asarray(np.concatenate(parts)[: len(points)]), *found)
 
 
 @dataclass(frozen=True)
@@ -159,7 +167,7 @@ class System:
         """The lift of all real outputs at points, in slices that bound the memory; None without a lift."""
         if self.ansatz.lift is None:
             return None
-        return jax.jit(lambda q: jax.lax.map(self.ansatz.lift, q, batch_size=SLICE))(points)
+        return _sliced(self._lift_table(((),)), points)[()]
 
     def values(
         self, model: Model, points: Float[Array, "n d"], lift: Float[Array, "n m"] | None
@@ -183,7 +191,7 @@ class System:
         points_ = jnp.asarray(points, jnp.zeros(()).dtype)
         lift = None
         if self.ansatz.lift is not None:
-            lift = self._lift_table(group.name)(points_)
+            lift = _sliced(self._lift_table(tuple(self.indices(group))), points_)
         data = None
         if group.observation is not None:
             values = self.problem.observations[group.observation].values
@@ -191,14 +199,14 @@ class System:
         shares = jnp.ones(len(points), points_.dtype)
         return Batch(points_, shares, None if normals is None else jnp.asarray(normals, points_.dtype), lift, data)
 
-    def _lift_table(self, name: str) -> Any:
+    def _lift_table(self, indices: tuple[Index, ...]) -> Callable[[Array], Any]:
+        """These derivatives of the lift at points."""
         cache = self.__dict__.setdefault("_lift_tables", {})
-        if name not in cache:
-            indices, lift = self.indices(self.groups[name]), self.ansatz.lift
+        if indices not in cache:
+            lift = self.ansatz.lift
             assert lift is not None
-            table = lambda q: self.engine(lift, q, indices)
-            cache[name] = jax.jit(lambda points: jax.lax.map(table, points, batch_size=SLICE))
-        return cache[name]
+            cache[indices] = jax.jit(jax.vmap(lambda q: self.engine(lift, q, list(indices))))
+        return cache[indices]
 
     # -- rows ---------------------------------------------------------------------------------------------------
 

@@ -70,9 +70,11 @@ def solve(
     Ctrl-C and SIGTERM end training with what was reached. A loss that is no longer finite sends it back to the last
     good state and on with more care, three times at most; then it ends with that state.
 
-    With a budget of 10 s and more the automatic optimiser trains for 0.4 of it, and a linear second stage by least
-    squares takes about what it needs of the rest (`Solution.corrected`; where it pays: `pinnact.second_stage`).
-    `correct=True` puts it after any training and its whole budget, `correct=False` leaves it out. Where training an
+    With a budget of 10 s and more the automatic optimiser begins with least squares on random waves, which solve many
+    smooth problems without any training (`summary["stopped"]` is then `"solved"`). Else it trains for 0.4 of what is
+    left, and a linear second stage by least squares takes about what it needs of the rest (`Solution.corrected`; where
+    it pays: `pinnact.second_stage`). `correct=True` puts it after any training and its whole budget, with nothing before
+    it, `correct=False` leaves both out. Where training an
     evolution equation went astray, a march through time may take its place (`Solution.marched`).
 
     With `devices`, a number of JAX's devices or a sequence of them, the points of every step are spread over these; the
@@ -160,7 +162,8 @@ def _train(
     network = MLP() if network is None else network
     label = activation_label(network)
     check_smoothness(problem, smoothness(network), label, allow_rough)
-    plain = len(seeds) == 1 and devices is None and precision == "float64" and directions is None and not allow_rough
+    by_itself = len(seeds) == 1 and devices is None and not hosts.several()
+    plain = by_itself and precision == "float64" and directions is None and not allow_rough
     plan = planned(correct, problem, network, optimiser, limits, plain)
     with precision_context("float64"):
         ansatz = for_problem(problem, hard)
@@ -194,7 +197,7 @@ def _train(
                 )
                 for seed, keeper in zip(seeds, keepers, strict=True)
             ]  # fmt: skip
-            solutions = [alone(runs[0])] if len(runs) == 1 else together(runs)
+            solutions = [alone(runs[0], plan.attempted)] if len(runs) == 1 else together(runs)
             return [plan.finished(solution) for solution in solutions]
 
 

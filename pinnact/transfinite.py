@@ -17,14 +17,14 @@ import numpy as np
 from jaxtyping import Array
 
 from pinnact.operators import PointFunction
-from pinnact.prescribed import Prescribed, is_instant, wall_values
+from pinnact.prescribed import Prescribed, is_instant, vanishes, wall_values
 from pinnact.problem import Problem
 
 
-def lift_and_factor(problem: Problem, entries: list[Prescribed]) -> tuple[PointFunction, PointFunction]:
-    """The lift and the factor (of maximum about 1) of one real output."""
+def lift_and_factor(problem: Problem, entries: list[Prescribed]) -> tuple[PointFunction | None, PointFunction]:
+    """The lift (None where all data are 0) and the factor (of maximum about 1) of one real output."""
     if not entries:
-        return (lambda point: jnp.zeros((), point.dtype)), (lambda point: jnp.ones((), point.dtype))
+        return None, (lambda point: jnp.ones((), point.dtype))
     values = [p for p in entries if not p.rate]
     rates = [p for p in entries if p.rate]
     distances = [p.piece.distance for p in [*values, *rates]]
@@ -33,6 +33,9 @@ def lift_and_factor(problem: Problem, entries: list[Prescribed]) -> tuple[PointF
         return jnp.asarray(math.prod(distance(point) for distance in distances if distance is not None))
 
     largest = float(np.max(np.abs(jax.jit(jax.vmap(product))(problem.domain.sample(4096, seed=3)))))
+    factor: PointFunction = lambda point: product(point) / largest
+    if all(vanishes(p.data, problem.domain.dimension) for p in entries):
+        return None, factor
     walls = [p for p in values if not is_instant(p, problem)]
     start = [p for p in values if is_instant(p, problem)]
     if problem.domain.axes is not None:
@@ -50,7 +53,7 @@ def lift_and_factor(problem: Problem, entries: list[Prescribed]) -> tuple[PointF
     lift: PointFunction = lambda point: jnp.zeros((), point.dtype)
     for project in projectors:
         lift = project(lift)
-    return lift, lambda point: product(point) / largest
+    return lift, factor
 
 
 # The next three give L + P (g - L). They take L at all its points in one vmap: a call for each would make the traced

@@ -46,6 +46,13 @@ def pinnact(capsys, monkeypatch, tmp_path):
     return run
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget():
+    """Programs that were compiled for a file of tests are let go: thousands of them slow down all that follows."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def ethanol():
     """The 500 test frames of the shipped ethanol."""

@@ -100,6 +100,7 @@ def test_each_part_of_the_rule_of_opposition_can_fail(name, key, value, failing)
     assert [i for i, held in enumerate(opposition._checks(record).values()) if not held] == [failing]
 
 
+@pytest.mark.slow
 def test_opposition_finds_a_case_where_relu_sees_and_one_where_it_does_not(monkeypatch):
     """A real run: half inhibited, half unconnected; 1/2 is chance."""
     monkeypatch.setattr(opposition, "CASES", [("positive", 1.0), ("both signs", 1.0)])
@@ -178,6 +179,7 @@ def test_weights_that_are_pruned_are_0_and_never_learn():
         assert bool(jnp.any(before[mask] != after[mask]))
 
 
+@pytest.mark.slow
 def test_tickets_beat_random_parts_where_little_is_left(monkeypatch):
     """A real run: 6 % of the weights after two rounds."""
     for name, value in (("KEPT", 0.25), ("ROUNDS", 2), ("STEPS", 60), ("WIDTH", 32)):

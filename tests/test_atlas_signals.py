@@ -209,6 +209,7 @@ def test_means_are_off_zero_by_all_of_a_constant_and_none_of_an_odd_function(mon
     np.testing.assert_allclose(off, [1, 0], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_at_a_large_rate_relu_dies_and_a_leaky_one_does_not(monkeypatch):
     for name, value in {"STEPS": 60, "RECORDED": 6, "WIDTH": 16, "RATES": (0.001, 0.3)}.items():
         monkeypatch.setattr(dying, name, value)
@@ -276,6 +277,7 @@ def test_the_steepness_is_the_slope_of_the_loss_along_its_own_gradient():
     assert float((at(step) - at(-step)) / (2 * step)) == pytest.approx(float(steepness), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_case_is_trained_as_if_it_were_alone(monkeypatch):
     monkeypatch.setattr(outliers, "STEPS", 20)
     monkeypatch.setattr(outliers, "_steepness", outliers._loss)  # of no interest here, and seconds to compile

@@ -191,6 +191,7 @@ def test_a_killed_process_goes_on_from_its_checkpoint(problem, tmp_path):
     assert sum(map(bool, resumed)) == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_again_and_again_is_a_row(problem, tmp_path, monkeypatch):
     monkeypatch.setattr(pools, "TRIES", 2)
     (tmp_path / "decay.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")

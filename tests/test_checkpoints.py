@@ -90,6 +90,7 @@ def test_a_killed_run_ends_with_the_same_bits(name, tmp_path, monkeypatch):
     assert len(Checkpoints(tmp_path).files) == 2
 
 
+@pytest.mark.slow
 def test_what_is_built_in_comes_back_too(tmp_path, monkeypatch):
     """A lift in two dimensions, and unknown numbers inferred from data."""
     domain = pn.Interval(x=(0, 1)) * pn.Time(t=(0, 0.5))

@@ -72,6 +72,7 @@ def kept(tmp_path):
     return sorted(path.name for path in (tmp_path / "kept").rglob("*-cache"))
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing_and_gets_the_same_bits(tmp_path):
     first, programs = solved(tmp_path, "first"), kept(tmp_path)
     assert programs and solved(tmp_path, "second") == first and kept(tmp_path) == programs

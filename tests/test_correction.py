@@ -9,10 +9,11 @@ import pytest
 from made_up import heat
 
 import pinnact as pn
-from pinnact import correction
+from pinnact import correction, second_stage
 from pinnact.features import Enriched, drawn
 from pinnact.limits import Limits
 from pinnact.networks import Inputs
+from pinnact.precision import precision
 from pinnact.second_stage import planned
 
 SMALL = {"features": 200, "points": 800}
@@ -76,6 +77,7 @@ def test_tangents_that_are_too_rough_are_refused():
         rough.corrected(**SMALL)
 
 
+@pytest.mark.slow
 def test_a_corrected_network_of_ones_own_is_loaded(tmp_path):
     own = pn.MLP(width=5, depth=1, activation=pn.Activation(lambda x: jnp.sin(2 * x), smoothness=np.inf, name="own"))
     found = trained(heat(), own).corrected(**SMALL)
@@ -150,8 +152,52 @@ def test_at_zero_the_second_stage_changes_nothing():
 # -- as the end of a run -----------------------------------------------------------------------------------------------
 
 
-def test_a_run_with_a_budget_ends_with_a_second_stage():
+def test_smooth_problems_are_solved_before_any_training():
+    """Also by the first of three times as many waves, whose error is that of its own residual and no one else's."""
+    solution = pn.solve(heat(), pn.MLP(width=6, depth=1), budget=10)
+    (row,) = solution.history.rows
+    known = solution.summary
+    assert known["stopped"] == "solved" and known["settings"]["budget"] == 10 and "waves" in known["network"]
+    assert (
+        solution.error()["u"] < 1e-10 and row["step"] == known["steps"] == 1 and row["error"] == solution.error()["u"]
+    )
+    assert known["residual_left"] < 1e-9 and row["heat"] == pytest.approx(known["loss"])
+
+
+def test_waves_alone_are_fitted_where_nothing_is_trained(rough):
+    """On penalties, vectors and integrals the rows of the Jacobian are told apart as the residuals are."""
+    alone = rough.corrected(features=60, points=300, tangents=False)
+    stage = alone.model.networks[0]
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(stage.direction)) and np.any(stage.coefficients)
+    assert alone.error()["u"] < rough.error()["u"]
+    line = pn.Interval(x=(0, 1))
+    left, right = line.boundary["x_min"], line.boundary["x_max"]
+    conditions = {"left": pn.On(left, lambda u: u), "right": pn.On(right, lambda u: u.x)}
+    conditions["mean"] = pn.Integral(line.interior, lambda u: u, equals=0.3)
+    problem = pn.Problem(line, equations={"e": lambda u, x: u.xx + jnp.sin(5 * x)}, conditions=conditions)
+    soft = pn.solve(problem, pn.MLP(width=6, depth=1), steps=1, hard=False, correct=False)
+    with precision("float64"):
+        fit = correction._fitted(soft, 40, 200, tangents=False)[2]
+        p, batches = fit.start + 0.1, fit.unseen
+        sums = {
+            k: float(np.sum(np.asarray(r) ** 2))
+            for k, r in fit.system.weighted(fit._at(p), batches, fit.weights).items()
+        }
+    found = fit.parts(p, batches)
+    assert list(found) == list(sums) and all(found[name] == pytest.approx(sums[name], rel=1e-9) for name in sums)
+
+
+def test_what_was_found_before_training_is_kept_where_training_is_worse(monkeypatch):
+    monkeypatch.setattr(second_stage, "SOLVED", 0.0)
+    monkeypatch.setattr(second_stage, "USEFUL", 0.0)
+    monkeypatch.setattr(second_stage.SecondStagePlan, "_corrected", lambda self, solution, left: solution)
+    solution = pn.solve(heat(), pn.MLP(width=6, depth=1), budget=10, points=POINTS)
+    assert solution.summary["stopped"] == "budget" and solution.error()["u"] < 1e-10 and len(solution.history) == 1
+
+
+def test_a_run_with_a_budget_ends_with_a_second_stage(monkeypatch):
     """Training has 4 s of the 10, less what it takes to log its last row; the history ends with that of the stage."""
+    monkeypatch.setattr(second_stage, "FIRST_TIMES", ())
     solution = pn.solve(heat(), pn.MLP(width=6, depth=1), budget=10, points=POINTS)
     last, before = solution.history.rows[-1], solution.history.rows[-2]
     assert "waves" in solution.summary["network"] and solution.summary["settings"]["budget"] == 10

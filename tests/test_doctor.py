@@ -29,6 +29,7 @@ def run(capsys, monkeypatch):
     return ended.value.code or 0, shown.out, shown.err
 
 
+@pytest.mark.slow
 def test_the_command(capsys, monkeypatch):
     code, out, err = run(capsys, monkeypatch)
     assert (code, err) == (0, "") and "\x1b" not in out

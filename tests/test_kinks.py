@@ -40,6 +40,7 @@ def schroedinger_waves(values):
     return Waves(values, PERIOD, DURATION, rates, vectors, potential)
 
 
+@pytest.mark.slow
 def test_waves_solve_the_equation_linearised_along_a_field_that_moves():
     u0 = np.stack([2 / np.cosh(X), 0 * X], axis=1)
     waves = schroedinger_waves(u0)

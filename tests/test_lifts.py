@@ -11,6 +11,7 @@ import pytest
 import pinnact as pn
 from pinnact.lifts import build, for_problem
 from pinnact.precision import precision
+from pinnact.system import System
 
 LINE = pn.Interval(x=(-1, 2))
 SQUARE = pn.Rectangle(x=(0, 2), y=(-1, 1))
@@ -187,6 +188,25 @@ def test_the_lift_of_a_solution_that_vanishes_on_the_boundary_is_zero():
     poisson = problem(unit, {"walls": (unit.boundary, lambda u, x, y: u - sines(x, y))})
     values = jax.jit(jax.vmap(build(poisson).lift))(jnp.asarray(unit.sample(64)))
     np.testing.assert_allclose(values, 0.0, atol=1e-15)
+
+
+def test_data_that_are_0_by_themselves_make_no_lift():
+    """What is 0 only at some points, or by cancellation, keeps its lift."""
+    walls = lambda condition: problem(SQUARE, {"walls": (SQUARE.boundary, condition)})
+    with precision("float64"):
+        for condition in (lambda u: u, lambda u: 3 * u, lambda u: u - 0.0):
+            ansatz = build(walls(condition))
+            assert ansatz.lift is None and ansatz.built_in == ("walls",)
+        bump = lambda u, x: u - jnp.where(jnp.abs(x - 1.234) < 1e-9, 1.0, 0.0)
+        for condition in (bump, lambda u, x: u - 0 * x, lambda u: u - 1e-300):
+            assert build(walls(condition)).lift is not None
+        bilinear = walls(lambda u, x, y: u - x * y)
+        system = System(bilinear, build(bilinear))
+        for count in (1, 1024, 1025):
+            points = SQUARE.sample(count, seed=1)
+            lifted = np.asarray(system.lifted(points))
+            np.testing.assert_allclose(lifted[:, 0], points[:, 0] * points[:, 1], atol=1e-14)
+            assert lifted.shape == (count, 1)
 
 
 def test_a_lift_by_faces_is_the_bilinear_interpolant_of_bilinear_data():

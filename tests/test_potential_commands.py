@@ -59,6 +59,7 @@ def test_a_test_repeats_the_fits_errors(pinnact, fitted, tmp_path):
         assert summary(tmp_path / "again")[name] == pytest.approx(summary(fitted)[name], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_vibrations_and_motion(pinnact, tmp_path):
     """The kernel from 60 frames knows ammonia well enough to vibrate: six modes, N-H stretches above 3,000."""
     assert pinnact(*FIT, "--model", "kernel", "--budget", 20, "--out", "kernel")[0] == 0

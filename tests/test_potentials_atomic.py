@@ -66,7 +66,7 @@ def messages(data, repulsion=None):
     return recipe.begin(replace(data, energies=RNG.normal(size=len(data))), jax.random.key(0), 1.0)
 
 
-@pytest.fixture(scope="module", params=["linear", "network", "equivariant"])
+@pytest.fixture(scope="module", params=["linear", "network", pytest.param("equivariant", marks=pytest.mark.slow)])
 def potential(request, network):
     made = {"linear": lambda: linear_potential(frames()), "network": network.finished}
     return made.get(request.param, lambda: messages(frames()))()
@@ -133,7 +133,7 @@ def test_neighbours_in_a_cell_are_those_of_a_big_cluster():
         assert np.allclose(found, wanted[1:])  # all but the atom itself
 
 
-@pytest.fixture(scope="module", params=[linear_potential, messages])
+@pytest.fixture(scope="module", params=[linear_potential, pytest.param(messages, marks=pytest.mark.slow)])
 def crystal(request):
     return request.param(frames(4, CELL), repulsion=ZBL(1.5))
 
@@ -185,6 +185,7 @@ def test_least_squares_recovers_a_potential_in_its_span(cell):
     assert errors["energy_rmse_mev"] < 1e-2
 
 
+@pytest.mark.slow
 def test_isolated_atoms_keep_their_energies():
     truth = linear_potential(frames())
     data = replace(labelled(truth, frames(30)), isolated={1: -1.0, 6: -2.0, 8: -3.0})
@@ -193,6 +194,7 @@ def test_isolated_atoms_keep_their_energies():
     assert float(alone) == -2.0
 
 
+@pytest.mark.slow
 def test_a_network_is_the_same_function_trained_and_finished(network):
     sample = eqx.filter_jit(lambda *given: network.described(*given))(
         jnp.asarray(POSITIONS), jnp.asarray(NUMBERS), None
@@ -214,6 +216,7 @@ RECIPES = {
 
 
 @pytest.mark.parametrize("recipe", [RECIPES["atomic"], pytest.param(RECIPES["equivariant"], marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_network_learns_frames_of_several_molecules(recipe):
     truth = linear_potential(frames(), SMALL)
     data = frames(60)
@@ -230,6 +233,7 @@ TINY = EquivariantPotential(width=4, rounds=1, degree=1, radial=Radial(cutoff=3.
 
 
 @pytest.mark.parametrize("recipe", [pytest.param(TINY, marks=pytest.mark.slow), InvariantMLP(width=8)])
+@pytest.mark.slow
 def test_large_energies_take_no_digits_of_training_in_float32(recipe):
     data = labelled(linear_potential(frames(), SMALL), frames(20))
     far = replace(data, energies=data.energies - 40_000)

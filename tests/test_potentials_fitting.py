@@ -112,6 +112,7 @@ def test_constants_are_not_trained_and_weights_are(data, surface):
     assert surface.summary["parameters"] == (3 * 24 + 24) + (24 * 24 + 24) + (24 + 1) + 2
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_surface(data):
     recipe = InvariantMLP(width=8)
     first, second, other = (fit(data[0], recipe, steps=30, seed=seed) for seed in (3, 3, 4))

@@ -35,6 +35,7 @@ def surface(ethanol):
 
 
 @pytest.mark.parametrize("recipe", [InvariantMLP(width=8), SMALL])
+@pytest.mark.slow
 def test_a_committee_is_the_mean_of_its_members(few, recipe):
     committee = Ensemble(recipe, 3).begin(few, jax.random.key(0), 1.0).finished()
     x, numbers = jnp.asarray(few.positions[0]), jnp.asarray(few.numbers[0])
@@ -67,6 +68,7 @@ def test_members_train_as_if_alone(few):
         np.testing.assert_allclose(2 * many[0], one, rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_the_spread_tells_large_errors_from_small_ones(surface, ethanol):
     found = surface.calibration
     rms = lambda x: np.sqrt(np.mean(np.square(x)))

@@ -97,7 +97,7 @@ def test_never_finite(caplog):
         {"optimiser": Leaping(), "steps": 60},
         {"optimiser": "adam", "steps": 400, "tolerance": 0.2},
         {"optimiser": "ssbroyden", "steps": 400, "tolerance": 1e-5},
-        {"optimiser": "adam", "steps": 4000, "patience": 2},
+        pytest.param({"optimiser": "adam", "steps": 4000, "patience": 2}, marks=pytest.mark.slow),
         {"optimiser": [Stage(SelfScaledBroyden(), share=0.5), Stage(adam())], "steps": 300, "patience": 10},
     ],
     ids=["recovery", "tolerance", "tolerance of broyden", "patience", "patience of a stage"],

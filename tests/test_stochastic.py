@@ -55,6 +55,7 @@ def test_loss_and_gradient_are_unbiased(setting):
     assert abs(jnp.mean(value) - exact[0]) < 0.2 * spread
 
 
+@pytest.mark.slow
 def test_the_square_of_one_estimate_is_not(setting):
     """Why there are two: E[r^2] = (E r)^2 + var r."""
     system, model, batches, weights = setting
@@ -104,6 +105,7 @@ def test_seeds_together_draw_their_own():
     np.testing.assert_allclose(together[1].summary["loss"], alone.summary["loss"], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_hundred_dimensions_are_learned():
     """|x|^2 / 33.47 on the unit cube, from 16 of 100 directions and from all: both losses fall a hundredfold."""
     domain = pn.Box(**{f"x{i}": (0, 1) for i in range(100)})

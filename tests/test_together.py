@@ -23,7 +23,7 @@ def parameters(solution):
 @pytest.mark.parametrize(
     "options",
     [
-        {"optimiser": "ssbroyden", "steps": 12},
+        pytest.param({"optimiser": "ssbroyden", "steps": 12}, marks=pytest.mark.slow),
         pytest.param(
             {"optimiser": "lm", "steps": 8, "resampling": pn.ResidualAdaptive(every=3)}, marks=pytest.mark.slow
         ),

@@ -29,7 +29,8 @@ def rows(paths: list[Path], key: str = "rows") -> Rows:
 
 def training(paths: list[Path]) -> Rows:
     """The history of the longest of our trainings."""
-    longest = max((found["training"] for found in read(paths)), key=lambda history: history[-1][0], default=[])
+    histories = (found["training"] for found in read(paths) if found["training"])  # none where there was no training
+    longest = max(histories, key=lambda history: history[-1][0], default=[])
     return [(seconds, error) for seconds, error in longest]
 
 
@@ -115,7 +116,8 @@ def figure(found: dict[str, dict[str, list[Path]]], path: Path, budget: float) -
         history, ended = training(named["ours"]), rows(named["ours"])
         if history:
             panel.plot(*zip(*history), color="tab:blue", lw=1.2, ls="--", label="pinnact, while it trains")
-            panel.plot(*zip(*ended), color="tab:blue", lw=1.5, marker="o", label="pinnact, trained and corrected")
+        if ended:
+            panel.plot(*zip(*ended), color="tab:blue", lw=1.5, marker="o", label="pinnact, runs that have ended")
         for kind, points in classical_curves(named["classical"]).items():
             marker = {"P2": "^", "P4": "s"}.get(kind, "D")
             panel.plot(*zip(*points), color="0.45", lw=0.8, marker=marker, ms=4, label=f"classical, {kind}")
