@@ -86,7 +86,7 @@ def solve(
     ] = False,
     correct: Annotated[
         bool | None,
-        typer.Option("--correct/--no-correct", help="A second stage after the whole budget, or training alone; else what pays."),
+        typer.Option("--correct/--no-correct", help="A second stage after the whole budget; or training alone."),
     ] = None,
     resume: Resume = False,
     checkpoint_every: Every = 60.0,

@@ -166,6 +166,7 @@ def test_pruning_keeps_the_largest_of_what_is_left():
     assert kept.tolist() == [[[False, False], [True, True]], [[False, False], [True, True]]]
 
 
+@pytest.mark.slow
 def test_weights_that_are_pruned_are_0_and_never_learn():
     build = lambda key: Tower((3, 4, 2), 2, activations.gelu, key)
     initial = eqx.filter_vmap(build)(jax.random.split(jax.random.key(0), 2))
@@ -221,6 +222,7 @@ def test_units_beyond_the_width_say_nothing(name):
     assert float(activations.get(name)(0.0)) == 0
 
 
+@pytest.mark.slow
 def test_a_narrowed_tower_is_the_narrow_tower_and_its_other_weights_get_no_gradient():
     wide = Tower((3, 8, 2), 3, activations.gelu, jax.random.key(0))
     tower = menagerie._narrowed(wide, jnp.array(4))

@@ -68,6 +68,7 @@ def test_the_distance_from_an_affine_map_is_0_for_one_and_known_for_a_parabola()
 
 
 @pytest.mark.parametrize("layers", [collapse._perceptron, collapse._messages])
+@pytest.mark.slow
 def test_stacks_equal_their_product_without_activation_and_with_a_line_but_not_with_a_bend(layers, monkeypatch):
     monkeypatch.setattr(collapse, "DEPTHS", (1, 3))
     line = activations.Activation(lambda x: 2 * x, name="line", smoothness=float("inf"))
@@ -117,6 +118,7 @@ def test_the_rule_of_gradient_highway_can_fail(row, column, value, rule):
     assert [name for name, outcome in checks.items() if not outcome] == [name for name in checks if rule in name]
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_first_layers_is_that_of_a_network_of_so_many(monkeypatch):
     monkeypatch.setattr(highway, "DEPTHS", (2, 4))
     norms = highway._norms(activations.tanh, 2)["Glorot"]

@@ -199,6 +199,7 @@ def test_a_process_that_dies_again_and_again_is_a_row(problem, tmp_path, monkeyp
     assert results.rows[0]["status"] == "failed" and "SIGKILL, 2 times" in results.rows[0]["reason"]
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_killed_when_tried_again_tells_the_new_reason(problem, tmp_path, monkeypatch):
     monkeypatch.setattr(pools, "TRIES", 1)
     again = tmp_path / "again"

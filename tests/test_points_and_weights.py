@@ -217,7 +217,11 @@ def test_causal_weights_need_time():
         pn.solve(peak(), SMALL, weights=Causal(), steps=1)
 
 
-@pytest.mark.parametrize("weights", [GradientNorm(every=30), Causal(0.1, every=30)], ids=["gradient norm", "causal"])
+@pytest.mark.parametrize(
+    "weights",
+    [pytest.param(GradientNorm(every=30), marks=pytest.mark.slow), Causal(0.1, every=30)],
+    ids=["gradient norm", "causal"],
+)
 def test_weights_that_change_still_train(weights):
     solution = pn.solve(heat(), SMALL, steps=150, hard=False, points=Points(200, 40), weights=weights)
     assert solution.error()["u"] < 0.7 and np.isfinite(solution.history.column("loss")).all()

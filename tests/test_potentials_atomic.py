@@ -174,7 +174,7 @@ def test_a_cell_too_small_is_no_silent_mistake(crystal):
     assert np.allclose(heights(CELL), 1 / np.linalg.norm(np.linalg.inv(CELL), axis=0))
 
 
-@pytest.mark.parametrize("cell", [None, CELL], ids=["molecule", "crystal"])
+@pytest.mark.parametrize("cell", [None, pytest.param(CELL, marks=pytest.mark.slow)], ids=["molecule", "crystal"])
 def test_least_squares_recovers_a_potential_in_its_span(cell):
     spec = BodyOrder(Radial(cutoff=3.0, count=2), degrees=(2, 2, 1), angular=1)
     truth = linear_potential(frames(4, cell), spec, ZBL(1.5))

@@ -203,6 +203,7 @@ def test_damaged_and_foreign_folders_are_refused(surface, tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_surface_with_a_users_own_function_is_not_written(data, tmp_path):
     own = pn.Activation(lambda x: jnp.tanh(x) ** 3, name="cubed", smoothness=10)
     fitted = fit(data[0], InvariantMLP(width=4, activation=own), steps=2)

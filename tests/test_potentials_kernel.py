@@ -177,7 +177,7 @@ def test_training_forces_and_mean_energy_are_reproduced(regularisation, toleranc
     assert np.std(energies - train.energies) < 0.1 * np.std(train.energies)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ["plain", "sGDML", pytest.param("learnt, local", marks=pytest.mark.slow)])
 def test_forces_agree_with_finite_differences(name):
     potential, at, step = fitted(RECIPES[name]), jnp.asarray(frames(1, seed=5).positions[0]), 1e-3
     forces = np.asarray(energy_and_forces(potential, at, NUMBERS)[1])

@@ -91,7 +91,9 @@ def test_a_signal_while_the_gain_is_measured_loses_nothing(monkeypatch):
         ({"seeds": [1, 1]}, "each once"),
         ({"seeds": 0}, "at least one"),
         ({"seeds": 2, "devices": 2}, "devices=2"),
-        ({"seeds": 2, "network": pn.PirateNet(width=4, depth=1)}, "other constants"),
+        pytest.param(
+            {"seeds": 2, "network": pn.PirateNet(width=4, depth=1)}, "other constants", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(options, said):
