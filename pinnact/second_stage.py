@@ -26,11 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pinnact")
 TRAINED = 0.4  # the share of a budget that training gets: least squares take more off the error than its last half does
 LEAST, WHOLE = 10.0, 40.0  # seconds from which on a second stage pays, and from which on it has its full size
-FIRST, FIRST_POINTS, FIRST_TIMES = (
-    300,
-    6,
-    (1, 2, 4, 8),
-)  # waves before training, points for each, times as many
+FIRST, FIRST_POINTS = 300, 6  # waves before training, points for each
+FIRST_TIMES = (1, 2, 4, 8)  # as many of them
 SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training at all, and where there is little time
 EARLY, GROWTH = 0.3, 2  # the share of a budget for this where it is no use; times as long for twice as many
 LAST = 0.2  # the share of a budget that must be left for either to begin
@@ -79,7 +76,7 @@ class SecondStagePlan:
             if found.known["stopped"]:
                 return self._before(run, found.known["stopped"])
             logger.info("before training: least squares on %d waves leave %.0e of the residual", features, left)
-            enough, best = left > best / 10 or left < SOLVED, min(best, left)
+            enough, best = left < SOLVED or not left < best / 10, min(best, left)
             until = began + self.within * (1.0 if best < USEFUL else EARLY)
             if enough or now + GROWTH * (now - before) > until:
                 break
@@ -91,7 +88,8 @@ class SecondStagePlan:
 
     def _before(self, run: "Run", stopped: str) -> Solution:
         """The best solution from before training."""
-        return (self.kept[0] if self.kept else run.solution()).told({"stopped": stopped})
+        best = self.kept[0] if self.kept else run.solution()
+        return best.told({"optimiser": "least squares", "stopped": stopped})
 
     def finished(self, solution: Solution) -> Solution:
         """The solution with its second stage, or marched through; as it was where that is no use or fails.
@@ -106,7 +104,8 @@ class SecondStagePlan:
         if solution.known["stopped"] == "solved":
             return solution
         instead = _astray(solution) and not obstacle(solution.system)
-        for stage in (_marched,) if instead else (self._corrected, _marched):
+        known = any(early.known["residual_left"] < USEFUL for early in self.kept)
+        for stage in (*(() if instead else (self._corrected,)), *(() if known else (_marched,))):
             left = math.inf if self.within is None else self.within - solution.known["seconds"]
             late = self.within is not None and left < LAST * self.within
             if solution.known["stopped"] in NO_SECOND or late or "windows" in solution.known["network"]:
