@@ -104,8 +104,9 @@ class SecondStagePlan:
         if solution.known["stopped"] == "solved":
             return solution
         instead = _astray(solution) and not obstacle(solution.system)
-        known = any(early.known["residual_left"] < USEFUL for early in self.kept)
-        for stage in (*(() if instead else (self._corrected,)), *(() if known else (_marched,))):
+        # Smooth fits of sharp layers have small residuals and large errors: only those that leave little compete.
+        useful = [early for early in self.kept if early.known["residual_left"] < USEFUL]
+        for stage in (*(() if instead else (self._corrected,)), *(() if useful else (_marched,))):
             left = math.inf if self.within is None else self.within - solution.known["seconds"]
             late = self.within is not None and left < LAST * self.within
             if solution.known["stopped"] in NO_SECOND or late or "windows" in solution.known["network"]:
@@ -117,7 +118,7 @@ class SecondStagePlan:
                 break
             except KeyboardInterrupt:
                 solution.known["stopped"] = WORDS[signal.SIGINT]
-        for early in self.kept:
+        for early in useful:
             if not _loss(solution) <= _loss(early):
                 same = ("seconds", "stopped", "resumed", "recovered", "settings")
                 solution = early.told({name: solution.known[name] for name in same})
