@@ -4,7 +4,6 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pinnact")
 TRAINED = 0.4  # the share of a budget that training gets: least squares take more off the error than its last half does
-LEAST, WHOLE = 10.0, 40.0  # seconds from which on a second stage pays, and from which on it has its full size
+MOST = 0.6  # the same of what least squares before training have left of it, at most
+LEAST, WHOLE = 10.0, 24.0  # seconds of budget from which on a second stage pays, of what is left for its full size
 FIRST, FIRST_POINTS = 300, 6  # waves before training, points for each
 FIRST_TIMES = (1, 2, 4, 8)  # as many of them
 SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training at all, and where there is little time
@@ -33,16 +33,18 @@ EARLY, GROWTH = 0.3, 2  # the share of a budget for this where it is no use; tim
 LAST = 0.2  # the share of a budget that must be left for either to begin
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
 MOST_COORDINATES = 10  # tried no further
+MOST_ORDER = 2  # for a second stage after a march that was given up: fourth derivatives take minutes
 ASTRAY, LEFT = 0.03, 0.05  # of the first residual after training, of that after training by a second stage
 NO_SECOND = ("not finite", *WORDS.values())
 
 
 @dataclass(frozen=True)
 class SecondStagePlan:
-    """When training stops, and the options of `Solution.corrected` after it; None where nothing comes after it."""
+    """When training stops, and what comes before and after it: the second stage only where it is `on`."""
 
     limits: Limits
-    options: Mapping[str, Any] | None = None
+    on: bool = False
+    parameters: int = 0  # of the network, a point for each more
     budget: float | None = None  # as it was given
     within: float | None = None  # seconds for training and second stage together
     kept: list[Solution] = field(default_factory=list)  # what least squares found before training
@@ -83,7 +85,8 @@ class SecondStagePlan:
         spent = run.solution().known["seconds"]
         if best < SOLVED or (best < USEFUL and self.within - spent < LEAST):
             return self._before(run, "solved")
-        run.limits = replace(run.limits, budget=spent + TRAINED * (self.within - spent))
+        trained = min(TRAINED * self.within, MOST * (self.within - spent))
+        run.limits = replace(run.limits, budget=spent + trained)
         return None
 
     def _before(self, run: "Run", stopped: str) -> Solution:
@@ -95,10 +98,10 @@ class SecondStagePlan:
         """The solution with its second stage, or marched through; as it was where that is no use or fails.
 
         Where training went astray (`ASTRAY`), a second stage helps linear equations only: others are marched through
-        instead, where that can be done; and all where a second stage leaves much (`LEFT`). What least squares found
-        before training takes its place where that has the smaller residual.
+        instead, where that can be done in time; and all where a second stage leaves much (`LEFT`). What least squares
+        found before training takes its place where that has the smaller residual.
         """
-        if self.options is None:
+        if not self.on:
             return solution
         solution.known["settings"]["budget"] = self.budget
         if solution.known["stopped"] == "solved":
@@ -106,7 +109,13 @@ class SecondStagePlan:
         instead = _astray(solution) and not obstacle(solution.system)
         # Smooth fits of sharp layers have small residuals and large errors: only those that leave little compete.
         useful = [early for early in self.kept if early.known["residual_left"] < USEFUL]
-        for stage in (*(() if instead else (self._corrected,)), *(() if useful else (_marched,))):
+        order = max(solution.problem.order(name) for name in solution.problem.fields)
+        after = [_marched, self._corrected] if instead else [self._corrected, _marched]
+        if instead and order > MOST_ORDER:
+            after.pop()
+        for stage in after:
+            if useful and stage is _marched:
+                continue
             left = math.inf if self.within is None else self.within - solution.known["seconds"]
             late = self.within is not None and left < LAST * self.within
             if solution.known["stopped"] in NO_SECOND or late or "windows" in solution.known["network"]:
@@ -125,8 +134,10 @@ class SecondStagePlan:
         return solution
 
     def _corrected(self, solution: Solution, left: float) -> Solution:
-        logger.info("second stage: least squares on %s", self.options or "15,000 points")
-        return solution.corrected(**(self.options or {}), seconds=left)
+        features, points = sizes(solution.problem, min(1.0, left / WHOLE))
+        logger.info("second stage: least squares on %d waves", features)
+        options = {"features": features, "points": points + self.parameters} if self.within else {}
+        return solution.corrected(**options, seconds=left)
 
 
 def _loss(solution: Solution) -> float:
@@ -163,7 +174,7 @@ def planned(
     if correct is not None and not isinstance(correct, bool):
         raise ValueError(f"correct={correct!r}: give True, False, or None for a second stage where it pays")
     if correct:
-        return SecondStagePlan(limits, {}, limits.budget)
+        return SecondStagePlan(limits, True, budget=limits.budget)
     budget = limits.budget
     if correct is False or not plain or optimiser != "auto" or budget is None or budget < LEAST:
         return SecondStagePlan(limits)
@@ -176,6 +187,4 @@ def planned(
         parameters = build_model(problem, network, jax.random.key(0)).parameters
     if len(problem.domain.coordinates) > MOST_COORDINATES or parameters > MOST_PARAMETERS:
         return SecondStagePlan(limits)
-    features, points = sizes(problem, min(1.0, budget / WHOLE))
-    options = {"features": features, "points": points + parameters}
-    return SecondStagePlan(replace(limits, budget=TRAINED * budget), options, budget, budget)
+    return SecondStagePlan(replace(limits, budget=TRAINED * budget), True, parameters, budget, budget)

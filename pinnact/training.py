@@ -71,8 +71,8 @@ def solve(
     good state and on with more care, three times at most; then it ends with that state.
 
     With a budget of 10 s and more the automatic optimiser begins with least squares on random waves, which solve many
-    smooth problems without any training (`summary["stopped"]` is then `"solved"`). Else it trains for 0.4 of what is
-    left, and a linear second stage by least squares takes about what it needs of the rest (`Solution.corrected`; where
+    smooth problems without any training (`summary["stopped"]` is then `"solved"`). Else it trains for 0.4 of it,
+    and a linear second stage by least squares takes about what it needs of the rest (`Solution.corrected`; where
     it pays: `pinnact.second_stage`). Where training an evolution equation went astray, a march through time may take
     its place (`Solution.marched`). `correct=True` puts a second stage after any training and its whole budget, with
     nothing before it; `correct=False` leaves all of these out.

@@ -229,15 +229,15 @@ def test_the_plan_of_a_second_stage():
                                       "limits": limits, "plain": True} | given)  # fmt: skip
     usual = plan()
     assert usual.limits.budget == 24 and usual.budget == usual.within == 60
-    assert plan(limits=Limits(20.0)).options["features"] == usual.options["features"] // 2
+    assert usual.on and usual.parameters == 25 and plan(limits=Limits(20.0)).limits.budget == 8
     without = [{"correct": False}, {"optimiser": "lm"}, {"limits": Limits(5.0)}, {"limits": Limits(None, 9)},
                {"limits": Limits(60.0, tolerance=1e-9)}, {"plain": False}, {"network": pn.MLP(width=60, depth=2)},
                {"network": pn.MLP(width=6, depth=1, activation=pn.elu)},
                {"problem": problem.observe([[0.1, 0.2]], u=[0.3])}]  # fmt: skip
     for given in without:
-        assert plan(**given).options is None and plan(**given).limits == given.get("limits", limits)
+        assert not plan(**given).on and plan(**given).limits == given.get("limits", limits)
     whole = plan(correct=True, optimiser="lm")
-    assert whole.options == {} and whole.limits == limits
+    assert whole.on and whole.within is None and whole.limits == limits
 
 
 def test_a_signal_ends_a_second_stage_with_what_it_has(rough, monkeypatch):
