@@ -230,11 +230,12 @@ class _Fit:
         """
         p, norm = self.start, self.norm(self.start, self.batches)
         least, self.unseen_norms = ROUND_OFF * norm, [self.elsewhere(self.start)]
-        for _ in range(steps):
+        for number in range(steps):
             began = time.perf_counter()
             if signals.stopped or not math.isfinite(norm):
                 break
             rows, slopes = (np.asarray(part) for part in self.jacobian(p, self.batches))
+            began = began if number else time.perf_counter()  # the first Jacobian was compiled, no other will be
             if signals.stopped:
                 break
             step, left = least_squares(slopes, -rows)
