@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pinnact")
 TRAINED = 0.4  # the share of a budget that training gets: least squares take more off the error than its last half does
-MOST = 0.6  # the same of what least squares before training have left of it, at most
+MOST = 0.6  # and at most this share of what least squares before training have left of it
 LEAST, WHOLE = 10.0, 24.0  # seconds of budget from which on a second stage pays, of what is left for its full size
 FIRST, FIRST_POINTS = 300, 6  # waves before training, points for each
-FIRST_TIMES = (1, 2, 4, 8)  # as many of them
+FIRST_TIMES = (1, 2, 4, 8)  # how many times as many, one after the other
 SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training at all, and where there is little time
-EARLY, GROWTH = 0.3, 2  # the share of a budget for this where it is no use; times as long for twice as many
+EARLY = 0.3  # the share of a budget within which more waves are tried where fewer left much
+GROWTH = 2  # times as long as a fit takes one of twice as many waves
 LAST = 0.2  # the share of a budget that must be left for either to begin
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
 MOST_COORDINATES = 10  # tried no further
@@ -99,7 +100,7 @@ class SecondStagePlan:
 
         Where training went astray (`ASTRAY`), a second stage helps linear equations only: others are marched through
         instead, where that can be done in time; and all where a second stage leaves much (`LEFT`). What least squares
-        found before training takes its place where that has the smaller residual.
+        found before training takes its place where that left little (`USEFUL`) and has the smaller residual.
         """
         if not self.on:
             return solution
