@@ -219,8 +219,9 @@ class _Fit:
 
     def worse(self, model: Model) -> bool:
         """Whether another model has a smaller residual at the points that are not fitted."""
-        loss = jax.jit(lambda batches: self.system.loss(model, batches, self.weights))
-        return sum(float(loss(batches)) for batches in self.unseen) <= len(self.unseen) * self.unseen_norms[-1] ** 2
+        with precision("float64"):
+            loss = jax.jit(lambda batches: self.system.loss(model, batches, self.weights))
+            return sum(float(loss(batches)) for batches in self.unseen) <= len(self.unseen) * self.unseen_norms[-1] ** 2
 
     def run(self, steps: int, until: float, signals: Interrupts) -> Model:
         """The model at the end.

@@ -1,31 +1,35 @@
-"""Waves that a kink of periodic initial data sends out, carried by the equation linearised along a field.
+"""Waves that a kink of periodic initial data sends out, carried by the equation itself beside a smooth field.
 
 Data `u0` on a periodic interval whose slope or value jumps at the seam split into a smooth part, which stays where it
-is, and a rest `w0` with the kink, small beside it. The rest moves by the equation linearised at a known field `h`,
+is, and a rest `w0` with the kink, small beside it. Of an equation `u_t = S(d_x) u + N(u)`, with constant matrices of
+the derivatives in `S`, the rest takes what the kink adds to a smooth field `v`,
 
-    w_t = S(d_x) w + P(h(x, t)) w,   w(x, 0) = w0(x),
+    w_t = S(d_x) w + N(v + w) - N(v),   w(x, 0) = w0(x),
 
-with the constant matrices of the derivatives in `S`. So `u - w` is smooth, for a network to learn, up to what is
-quadratic in `w`. Before anything is trained `h` is `u0`; a trained field makes the waves right (Newton, Kantorovich).
+so that what is left, `v_t = S(d_x) v + N(v)`, starts from smooth data: for a network to learn. Before anything is
+trained `v` is the smooth part of `u0`; a trained field makes the waves right.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 from numpy.polynomial import Polynomial
-from scipy.signal import resample
+from scipy.interpolate import CubicSpline
 
 SMOOTH_WAVES = 16  # waves per period up to which smooth data stay where they are, for the network to move
 KINKED_WAVES = 5  # waves per period up to which a kink does: carried, they would grow too large to be linear
-INTERVALS = 400  # in time: the field is sampled, and the waves are kept, at their ends
-STEPS = 4  # of Runge-Kutta, at least, in each
-GRID = 512  # points in space on which a field is sampled: but for its weak waves it is smooth
-MOST_TURN = 50.0  # of a wave by the potential in one interval
-MOST_GROWTH = 20.0  # of the waves, along any field
-Matrices = Callable[[Array], Array]  # P(h): outputs (n, m) to matrices (n, m, m)
+TIMES = 401  # at which a field is sampled
+INTERVALS = 1600  # of time, at whose ends the waves are kept
+STEPS = 2  # of Runge-Kutta, at least, in each
+GRID = 512  # points in space on which a field is sampled and products are taken, at least
+MOST_TURN = 50.0  # of a wave by N in one interval
+MOST_DAMPED = 30.0  # exponent of a wave's decay in one interval
+MOST_GROWTH = 20.0  # of the waves, beside any field
+Reaction = Callable[[Array], Array]  # N: outputs (n, m) to (n, m)
 
 
 def kinked_part(values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
@@ -55,7 +59,8 @@ def kinked_part(values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
 class Waves:
     """Waves on a periodic interval: `rates (k, m)` and `vectors (k, m, m)` diagonalise `S` at each wave, `k >= 0`.
 
-    `values (n, m)` are the initial ones on the coarsest grid that holds them, so `k` runs to `n / 2`.
+    `values (n, m)` are the initial ones on the coarsest grid that holds them, whose waves run to `n / 2`; `N` makes
+    faster ones of them, so k should go on for some more.
     """
 
     def __init__(
@@ -65,37 +70,35 @@ class Waves:
         duration: float,
         rates: Complex[np.ndarray, "k m"],
         vectors: Complex[np.ndarray, "k m m"],
-        potential: Matrices,
+        reaction: Reaction,
     ) -> None:
-        self.period, self.duration, self.potential = period, duration, jax.jit(potential)
+        self.period, self.duration, self.reaction = period, duration, jax.jit(reaction)
         self.rates, self.vectors, self.inverse = rates, vectors, np.linalg.inv(vectors)
-        self.size = max(2 * len(values), GRID)  # of the grid on which products are taken
-        kinked = kinked_part(values)
-        self.kinked, self.still = (self._spectrum(part) for part in (kinked, values - kinked))
+        self.size = max(2 * len(values), GRID)
+        kinked, n = kinked_part(values), len(values) // 2 + 1
+        self.kinked, self.still = (np.zeros(rates.shape, complex) for _ in range(2))
+        self.kinked[:n], self.still[:n] = (self._spectrum(part) for part in (kinked, values - kinked))
         for spectrum in (self.kinked, self.still):  # of the fastest wave a transform holds both directions at once
-            spectrum[-1] /= 2
+            spectrum[len(values) // 2] /= 2
         self.waves = 2 * np.pi / period * np.arange(len(rates))
 
     @property
     def positions(self) -> Float[np.ndarray, " n"]:
-        """Where a field must be known to carry waves along it, from 0."""
-        return np.arange(GRID) / GRID * self.period
-
-    @property
-    def initial(self) -> Float[np.ndarray, "n m"]:
-        """The initial values at `positions`."""
-        return np.asarray(resample(np.fft.irfft((self.still + self.kinked) * self.size, self.size, axis=0), GRID))
+        """Where a field must be known to carry waves beside it, from 0."""
+        return np.arange(self.size) / self.size * self.period
 
     @property
     def times(self) -> Float[np.ndarray, " s"]:
-        """When a field must be known to carry waves along it, from 0."""
-        return np.linspace(0.0, self.duration, INTERVALS + 1)
+        """When a field must be known to carry waves beside it, from 0."""
+        return np.linspace(0.0, self.duration, TIMES)
 
-    def lift(self, field: Float[np.ndarray, "s n m"]) -> Callable[[Array, Array], Array] | None:
-        """The smooth part and the carried waves as a function `(x, t) -> (m,)`, both from 0, along a field given at
-        `times` and `positions` (one time: it stays); None where the waves grow out of bounds.
+    def lift(self, change: Float[np.ndarray, "s n m"] | None = None) -> Callable[[Array, Array], Array] | None:
+        """The smooth part and the carried waves as a function `(x, t) -> (m,)`, both from 0.
+
+        `change`, at `times` and `positions`, is how the smooth field has moved from the smooth part (None: it stays).
+        No lift where the waves grow out of bounds.
         """
-        evolved = self._evolve(field)
+        evolved = self._evolve(np.zeros((TIMES, 1, self.rates.shape[1])) if change is None else change)
         if evolved is None:
             return None
         states, slopes = evolved
@@ -121,41 +124,53 @@ class Waves:
     def _spectrum(values: Float[np.ndarray, "n m"]) -> Complex[np.ndarray, "k m"]:
         return np.fft.rfft(values, axis=0) / len(values)
 
-    def _evolve(self, field: Float[np.ndarray, "s n m"]) -> tuple[np.ndarray, np.ndarray] | None:
-        """States `(s, k, m)` in the frame of `vectors` at all times, and how fast `P` changes them: Runge and Kutta's
-        method of order four with the constant part exact (an integrating factor)."""
-        matrices = np.asarray(self.potential(jnp.asarray(field.reshape(-1, field.shape[-1]))))
-        matrices = np.asarray(resample(matrices.reshape(*field.shape[:2], *matrices.shape[1:]), self.size, axis=1))
-        matrices = np.broadcast_to(matrices, (INTERVALS + 1, *matrices.shape[1:]))
-        width = self.duration / INTERVALS
-        turn = width * np.max(np.abs(matrices))
-        if not turn < MOST_TURN:
+    def _values(self, spectrum: Any) -> Float[Array, "n m"]:
+        """What waves `(k, m)` add up to at `positions`."""
+        padded = jnp.zeros((self.size // 2 + 1, spectrum.shape[1]), complex).at[: len(spectrum)].set(spectrum)
+        return jnp.fft.irfft(padded * self.size, self.size, axis=0)
+
+    def _evolve(self, moved: Float[np.ndarray, "s n m"]) -> tuple[np.ndarray, np.ndarray] | None:
+        """States `(s, k, m)` in the frame of `vectors` at the ends of intervals, and how fast `N` changes them: Runge
+        and Kutta's method of order four with the constant part exact (an integrating factor)."""
+        width, smooth = self.duration / INTERVALS, self._values(self.still)
+        slopes = jax.jit(jax.vmap(jax.jacfwd(lambda u: self.reaction(u[None])[0])))
+        turn = width * max(float(jnp.max(jnp.abs(slopes(smooth + each)))) for each in moved[:: TIMES // 20])
+        if not turn < MOST_TURN or np.max(-self.rates.real) * width > MOST_DAMPED:
             return None
         steps = max(STEPS, int(np.ceil(2 * turn)))
         dt = width / steps
-        half = np.exp(self.rates * dt / 2)
-        whole, n = half**2, self.size
+        half = jnp.exp(self.rates * dt / 2)
+        between = CubicSpline(self.times, moved)
 
-        def change(matrix: np.ndarray, state: np.ndarray) -> np.ndarray:
-            spectrum = np.zeros((n // 2 + 1, state.shape[1]), complex)
-            spectrum[: len(state)] = np.einsum("kij,kj->ki", self.vectors, state)
-            values = np.einsum("xij,xj->xi", matrix, np.fft.irfft(spectrum * n, n, axis=0))
-            return np.einsum("kij,kj->ki", self.inverse, self._spectrum(values)[: len(state)])
+        def beside(pieces: Array, time: Array) -> Array:
+            piece = jnp.clip((time / (self.duration / (TIMES - 1))).astype(int), 0, TIMES - 2)
+            since = time - piece * self.duration / (TIMES - 1)
+            return smooth + jnp.tensordot(since ** jnp.arange(3, -1, -1), pieces[:, piece], 1)
 
-        state = np.einsum("kij,kj->ki", self.inverse, self.kinked)
-        most = MOST_GROWTH * np.max(np.abs(state), initial=1e-300)
-        states, slopes = [state], [change(matrices[0], state)]
-        for interval in range(INTERVALS):
-            between = lambda share, i=interval: (1 - share) * matrices[i] + share * matrices[i + 1]
-            for step in range(steps):
-                start, middle, end = (between((step + part) / steps) for part in (0.0, 0.5, 1.0))
+        def change(field: Array, state: Array) -> Array:
+            waves = self._values(jnp.einsum("kij,kj->ki", self.vectors, state))
+            added = jnp.fft.rfft(self.reaction(field + waves) - self.reaction(field), axis=0) / self.size
+            return jnp.einsum("kij,kj->ki", self.inverse, added[: len(state)])
+
+        @jax.jit
+        def evolve(state: Array, pieces: Array) -> tuple[Array, Array]:
+            def step(number: Array, state: Array) -> Array:
+                start, middle, end = (beside(pieces, (number + part) * dt) for part in (0.0, 0.5, 1.0))
                 a = dt * change(start, state)
                 b = dt * change(middle, half * (state + a / 2))
                 c = dt * change(middle, half * state + b / 2)
-                d = dt * change(end, whole * state + half * c)
-                state = whole * state + (whole * a + 2 * half * (b + c) + d) / 6
-            if not np.max(np.abs(state)) < most:
-                return None
-            states.append(state)
-            slopes.append(change(matrices[interval + 1], state))
-        return np.stack(states), np.stack(slopes)
+                d = dt * change(end, half**2 * state + half * c)
+                return half**2 * state + (half**2 * a + 2 * half * (b + c) + d) / 6
+
+            def interval(state: Array, number: Array) -> tuple[Array, tuple[Array, Array]]:
+                rate = change(beside(pieces, number * width), state)
+                after = jax.lax.fori_loop(steps * number, steps * (number + 1), step, state)
+                return after, (state, rate)
+
+            return jax.lax.scan(interval, state, jnp.arange(INTERVALS + 1))[1]
+
+        first = np.einsum("kij,kj->ki", self.inverse, self.kinked)
+        states, rates = (np.asarray(part) for part in evolve(jnp.asarray(first), jnp.asarray(between.c)))
+        if not np.max(np.abs(states)) < MOST_GROWTH * np.max(np.abs(first), initial=1e-300):
+            return None
+        return states, rates

@@ -92,7 +92,7 @@ def build(problem: Problem) -> Ansatz:
     built_in = tuple(dict.fromkeys(p.condition for p in found))
     how = "built in (1024 waves), carried in time by the linear part of the equation" if carried else "built in exactly"
     if carried and carried.carry:
-        how = "built in (1024 waves), its kink carried in time by the equation linearised along the field"
+        how = "built in (1024 waves), its kink carried in time by the equation beside a smooth field"
     notes = [f"{name}: {how}" for name in built_in] + notes
     if not found:
         return Ansatz(None, lambda outputs, point: outputs, (), tuple(notes))

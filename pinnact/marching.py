@@ -68,10 +68,9 @@ def marched(
     with precision("float64"), Interrupts() as signals:
         march = _March(system, features, seed, began + seconds, signals)
         before = math.sqrt(sum(march.squares(model).values()))
-        path = march.run(windows)
-        if path is None or not path.left < before:
-            said = march.said if path is None else f"it leaves a residual of {path.left:.1e}, training {before:.1e}"
-            logger.warning("no march through time: %s", said)
+        path = march.run(windows, before)
+        if path is None:
+            logger.warning("no march through time: %s", march.said)
             stopped = signals.stopped or solution.known.get("stopped")
             return solution.told({"seconds": _seconds(solution, began), "stopped": stopped})
         edges, bands = path.edges, (LOWEST * path.band, path.band)
@@ -84,8 +83,8 @@ def marched(
         found = path.model(_beside(blank, model))
         if carried := system.carried(found):  # along a better field: the way is known, and gone once more
             other = _March(carried, features, seed, began + seconds, signals)
-            again = other.run(windows, path)
-            if again is not None and again.left < path.left:
+            again = other.run(windows, path.left, path)
+            if again is not None:
                 march, system, path, found = other, carried, again, again.model(_beside(blank, model))
         left = march.squares(found)
     said = {
@@ -263,14 +262,15 @@ class _March:
 
     # -- all windows --------------------------------------------------------------------------------------------
 
-    def run(self, windows: int, known: _Path | None = None) -> _Path | None:
-        """All windows, or None with the reason in `said`; with the edges and the band of a path that is known."""
+    def run(self, windows: int, most: float, known: _Path | None = None) -> _Path | None:
+        """All windows, or None with the reason in `said`: as soon as they leave `most` of the residual, or take too
+        long. With the edges and the band of a path that is known."""
         start, end = self.clock
         longest = (end - start) / windows
         ends = list(known.edges[1:]) if known else []
         band = known.band if known else self._band(start, start + longest)
         path: list[_Window] = []
-        scale, tolerance, length, at = 0.0, 0.0, longest, start
+        scale, tolerance, length, at, left = 0.0, 0.0, longest, start, 0.0
         began = time.perf_counter()
         while at < end:
             until = ends[len(path)] if ends else (end if end - at < 1.3 * length else at + length)
@@ -291,12 +291,15 @@ class _March:
                 return None
             path.append(window)
             at, length = window.end, min(longest, (GROWTH if window.left < tolerance / 10 else 1) * (window.end - at))
+            left = math.sqrt(sum((w.end - w.start) * w.left**2 for w in path) / (end - start))
+            if not left < most:
+                self.said = f"it leaves a residual of {left:.1e} up to {at:.3g}, where {most:.1e} was left before"
+                return None
             now = time.perf_counter()
             if at < end and now + (now - began) * (end - at) / (at - start) > self.until:
                 self.said = "it would not be over in time; give a larger budget"
                 return None
             logger.info("march: %.4g, residual %.1e of %.1e, %d steps", at, window.left, scale, window.steps)
-        left = math.sqrt(sum((w.end - w.start) * w.left**2 for w in path) / (end - start))
         edges = (start, *(window.end for window in path))
         return _Path(edges, band, np.stack([w.coefficients for w in path]), left, sum(w.steps for w in path))
 

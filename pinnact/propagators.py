@@ -1,14 +1,14 @@
 """A lift of initial values whose periodic extension has kinks: the equation's own linear part carries them in time.
 
 On a periodic interval, a kink of the initial data can be built into no smooth network. The solution however keeps it,
-damped or dispersed by the linear part of the equation. So the lift `z` solves a linearised equation,
+damped or dispersed by the linear part of the equation. Where the term without derivatives, too, is linear, the lift `z`
+solves the equation itself,
 
-    T z_t + sum_j A_j d_x^j z + Q z = 0,
+    T z_t + sum_j A_j d_x^j z + Q z = 0,   z = u0 at the start,
 
-and the network adds a smoother rest. Where waves are damped, a kink stays where it was: `Q` is taken there, at the
-seam, `z` starts from all of `u0`, and each wave has its own rate. Where waves travel, they cross all of the field and
-are refracted: only the kink travels, `Q` is taken along the field, and the lift can be made again (`carry`) along a
-field that is better known (`pinnact.kinks`).
+each wave with its own rate, and the network adds a smoother rest. Where that term is not linear, waves are refracted by
+the field: only the kink is carried, by the equation beside a smooth field, and the lift can be made again (`carry`)
+beside one that is better known (`pinnact.kinks`). Other equations are linearised at the seam, where the kink is.
 """
 
 from collections.abc import Callable
@@ -21,15 +21,15 @@ from jaxtyping import Array
 from scipy.signal import resample
 
 from pinnact.kinks import Waves
-from pinnact.linearisation import linearised
+from pinnact.linearisation import Rows, linearised
 from pinnact.operators import Index, PointFunction
 from pinnact.problem import Problem
 
 SAMPLES = 1024
+MORE = 1.5  # times as many waves are carried beside a field as its initial data have
 MOST_GROWTH = 3.0  # the largest exponent (growth rate times duration) that a lift may have
 WORST_CONDITION = 1e6  # of matrices of eigenvectors and of the time derivative's matrix
 Linear = dict[Index, np.ndarray]
-Linearisation = Callable[[Array, Array], dict[Index, Array]]  # at outputs and a point: matrices (m, m) by index
 
 
 class Propagated(NamedTuple):
@@ -52,10 +52,12 @@ def propagator(problem: Problem, initial: list[PointFunction]) -> Propagated | N
     start, end = domain.bounds[domain.time]
     grid = np.stack([np.linspace(low, high, SAMPLES, endpoint=False), np.full(SAMPLES, start)], axis=1)
     values = np.stack([np.asarray(jax.vmap(data)(jnp.asarray(grid))) for data in initial], axis=1)
-    at = _linearisation(problem)
-    linear = None if at is None else _constant(at, values, problem)
-    if at is None or linear is None:
+    rows = _first_order(problem)
+    linear = rows and _constant(rows, values, problem)
+    if rows is None or linear is None:
         return None
+    if _reacts(linear) and (beside := _beside(rows, linear, values, problem)):
+        return beside
     spectrum = np.fft.fft(values, axis=0) / SAMPLES
     keep = np.max(np.abs(spectrum), axis=1) > 1e-15 * np.max(np.abs(spectrum))
     spectrum, waves = spectrum[keep], 2 * np.pi / (high - low) * np.fft.fftfreq(SAMPLES, 1 / SAMPLES)[keep]
@@ -63,14 +65,12 @@ def propagator(problem: Problem, initial: list[PointFunction]) -> Propagated | N
     if damped is None:
         return None
     rates, evolution = damped
-    if np.max(np.abs(rates.real)) * (end - start) < 1 and _varies(linear):
-        return _travelling(at, linear, values, problem)
     if np.max(rates.real) * (end - start) > MOST_GROWTH:
         return None
     return Propagated(lambda point: evolution(point[0] - low, point[1] - start).astype(point.dtype))
 
 
-def _varies(linear: Linear) -> bool:
+def _reacts(linear: Linear) -> bool:
     """Whether the term without derivatives depends on the outputs."""
     matrices = linear.get((), np.zeros((1, 1, 1)))
     return bool(np.max(np.ptp(matrices, axis=0)) > 1e-10 * np.max(np.abs(matrices)))
@@ -92,33 +92,32 @@ def _damped(
     return rates, evolution
 
 
-def _travelling(at: Linearisation, linear: Linear, values: np.ndarray, problem: Problem) -> Propagated | None:
-    """The kink's waves in the potential `-T^-1 Q(h(x, t))`, first `h = u0`; derivatives act by their mean matrices."""
+def _beside(rows: Rows, linear: Linear, values: np.ndarray, problem: Problem) -> Propagated | None:
+    """The kink's waves beside a smooth field, at first the smooth part of the initial data."""
     (low, high), (start, end) = problem.domain.bounds.values()
-    mean = {index: np.mean(matrices, axis=0) for index, matrices in linear.items()}
-    time_part = mean[(1,)]
+    turning = {index: np.mean(m, axis=0) if index else np.zeros_like(m[0]) for index, m in linear.items()}
     spectrum = np.abs(np.fft.rfft(values, axis=0))
     count = 1 + np.flatnonzero(np.max(spectrum, axis=1) > 1e-15 * np.max(spectrum))[-1]
     samples = values if 2 * count > SAMPLES else np.asarray(resample(values, 2 * int(count) - 2))
-    turning = mean | {(): np.zeros_like(time_part)}
-    rates, vectors = np.linalg.eig(_symbols(turning, 2 * np.pi / (high - low) * np.arange(count)))
+    waves = 2 * np.pi / (high - low) * np.arange(int(MORE * count))
+    rates, vectors = np.linalg.eig(_symbols(turning, waves))
     if np.max(np.linalg.cond(vectors)) > WORST_CONDITION:
         return None
-    point = jnp.array([low, start])
-    inverse = np.linalg.inv(time_part)
-    potential = jax.vmap(lambda h: -inverse @ at(h, point)[()])
-    waves = Waves(samples, high - low, end - start, rates, vectors, potential)
+    point, inverse = jnp.array([low, start]), np.linalg.inv(turning[(1,)])
+    still = {index: jnp.zeros(rows.size) for index in sorted(rows.indices)}
+    reaction = jax.vmap(lambda u: -inverse @ rows(still | {(): u}, point))
+    carried = Waves(samples, high - low, end - start, rates, vectors, reaction)
 
     def function(lift: Callable[[Array, Array], Array] | None) -> PointFunction | None:
         return lift and (lambda point: lift(point[0] - low, point[1] - start).astype(point.dtype))
 
-    def carry(field: PointFunction) -> PointFunction | None:
-        x, t = np.meshgrid(low + waves.positions, start + waves.times)
+    def carry(added: PointFunction) -> PointFunction | None:
+        x, t = np.meshgrid(low + carried.positions, start + carried.times)
         points = jnp.asarray(np.stack([x.ravel(), t.ravel()], axis=1))
-        known = jax.jit(lambda points: jax.lax.map(field, points, batch_size=SAMPLES))(points)
-        return function(waves.lift(np.asarray(known).reshape(*x.shape, -1)))
+        known = jax.jit(lambda points: jax.lax.map(added, points, batch_size=SAMPLES))(points)
+        return function(carried.lift(np.asarray(known).reshape(*x.shape, -1)))
 
-    lift = function(waves.lift(waves.initial[None]))
+    lift = function(carried.lift())
     return lift and Propagated(lift, carry)
 
 
@@ -130,19 +129,21 @@ def _symbols(matrices: dict[Index, np.ndarray], waves: np.ndarray) -> np.ndarray
     return -np.linalg.solve(matrices[(1,)], space)
 
 
-def _linearisation(problem: Problem) -> Linearisation | None:
-    """The matrices by index of the equations linearised at constant outputs; None unless they are of first order in
-    time and know all their coefficients and take no value at another point."""
+def _first_order(problem: Problem) -> Rows | None:
+    """The equations as a function of derivatives; None unless they are of first order in time and know all their
+    coefficients and take no value at another point."""
     rows = linearised(problem)
     if rows is None or (1,) not in rows.indices or not all(set(index) <= {0} for index in rows.indices - {(1,)}):
         return None
-    zero = {index: jnp.zeros(rows.size) for index in sorted(rows.indices)}
-    return lambda outputs, point: jax.jacfwd(rows)(zero | {(): outputs}, point)
+    return rows
 
 
-def _constant(at: Linearisation, bases: np.ndarray, problem: Problem) -> Linear | None:
-    """The matrices `(n, m, m)` at each of `bases (n, m)`; None where they depend on the point or don't fit."""
+def _constant(rows: Rows, bases: np.ndarray, problem: Problem) -> Linear | None:
+    """The matrices `(n, m, m)` by index of the equations linearised at each of `bases (n, m)`, constant in space and
+    time; None where they depend on the point or don't fit."""
     points, size = jnp.asarray(problem.domain.sample(5, seed=7)), bases.shape[1]
+    zero = {index: jnp.zeros(rows.size) for index in sorted(rows.indices)}
+    at = lambda outputs, point: jax.jacfwd(rows)(zero | {(): outputs}, point)
     matrices = jax.vmap(lambda p: jax.vmap(lambda b: at(b, p))(jnp.asarray(bases)))(points)
     found = {index: np.asarray(matrix) for index, matrix in matrices.items()}
     scale = max(np.max(np.abs(matrix)) for matrix in found.values())

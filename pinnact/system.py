@@ -102,8 +102,8 @@ class System:
         self.spans = problem.spans
 
     def carried(self, model: Model) -> "System | None":
-        """The system with its lift carried along the field of `model`; None where that is no use."""
-        lift = self.ansatz.carry and self.ansatz.carry(self._outputs(model))
+        """The system with its lift carried beside the field of `model`; None where that is no use."""
+        lift = self.ansatz.carry and self.ansatz.carry(lambda point: self.ansatz.trial(model.outputs(point), point))
         if not lift:
             return None
         ansatz = replace(self.ansatz, lift=lift)

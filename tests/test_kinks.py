@@ -25,53 +25,51 @@ def test_the_kinked_part_is_that_of_the_periodic_polynomial_with_the_jump(jump, 
     assert np.max(np.abs(kinked_part(smooth[:, None]))) < 1e-6
 
 
+def cubic(h):
+    """N of i h_t + h_xx / 2 + |h|^2 h = 0 in real and imaginary parts."""
+    a, b = h[:, 0], h[:, 1]
+    return (a**2 + b**2)[:, None] * jnp.stack([-b, a], axis=1)
+
+
 def schroedinger_waves(values):
-    """The waves of i h_t + h_xx / 2 + |h|^2 h = 0 in real and imaginary parts, linearised at h."""
-    k = 2 * np.pi / PERIOD * np.arange(129)
+    k = 2 * np.pi / PERIOD * np.arange(193)
     rates = 0.5j * k[:, None] ** 2 * np.array([-1, 1])
-    vectors = np.broadcast_to(np.array([[1, 1], [-1j, 1j]]) / np.sqrt(2), (129, 2, 2))
-
-    def potential(h):
-        a, b = h[:, 0], h[:, 1]
-        return jnp.stack(
-            [jnp.stack([-2 * a * b, -(a**2 + 3 * b**2)], -1), jnp.stack([3 * a**2 + b**2, 2 * a * b], -1)], -2
-        )
-
-    return Waves(values, PERIOD, DURATION, rates, vectors, potential)
+    vectors = np.broadcast_to(np.array([[1, 1], [-1j, 1j]]) / np.sqrt(2), (193, 2, 2))
+    return Waves(values, PERIOD, DURATION, rates, vectors, cubic)
 
 
 @pytest.mark.slow
-def test_waves_solve_the_equation_linearised_along_a_field_that_moves():
+def test_waves_beside_a_field_that_moves_take_what_the_kink_adds_to_it():
     u0 = np.stack([2 / np.cosh(X), 0 * X], axis=1)
     waves = schroedinger_waves(u0)
-    h = lambda x, t: (1 + 0.4 * jnp.cos(2 * jnp.pi * (x - t) / PERIOD)) * jnp.exp(1.3j * t)
-    x, t = np.meshgrid(waves.positions, waves.times)
-    known = np.asarray(h(x, t))
-    lift = waves.lift(np.stack([known.real, known.imag], axis=-1))
-    still = waves.lift(np.zeros((1, *waves.initial.shape)))  # without a field, at t = 0: all of the data
-    z = lambda x, t: (lift(x, t) - smooth(x)) @ jnp.array([1, 1j])
-    spectrum = jnp.asarray(np.fft.fft(u0 - kinked_part(u0), axis=0) / 256)
+    smooth = u0 - kinked_part(u0)
+    spectrum = jnp.asarray(np.fft.fft(smooth, axis=0) / 256)
     k = jnp.asarray(2 * np.pi / PERIOD * np.fft.fftfreq(256, 1 / 256))
-    smooth = lambda x: (jnp.exp(1j * k * x) @ spectrum).real
+    still = lambda x: (jnp.exp(1j * k * x) @ spectrum).real
+    moved = lambda x, t: jnp.stack([jnp.cos(2 * jnp.pi * (x - t) / PERIOD) - 1, jnp.sin(1.3 * t)], -1) * t[..., None]
+    x, t = np.meshgrid(waves.positions, waves.times)
+    lift, frozen = waves.lift(np.asarray(moved(jnp.asarray(x), jnp.asarray(t)))), waves.lift()
+    w = lambda x, t: lift(x, t) - still(x)
     at = jnp.linspace(0.3, 9.7, 23), jnp.linspace(0.02, 0.98, 23)
-    w, w_t = jax.vmap(z)(*at), jax.vmap(jax.jacfwd(z, 1))(*at)
-    w_xx, field = jax.vmap(jax.jacfwd(jax.jacfwd(z)))(*at), h(*at)
-    terms = 2 * jnp.abs(field) ** 2 * w + field**2 * jnp.conj(w)
-    assert jnp.max(jnp.abs(1j * w_t + 0.5 * w_xx + terms)) < 1e-2 * jnp.max(jnp.abs(terms))
-    np.testing.assert_allclose(jax.vmap(still)(jnp.asarray(X + 5), jnp.zeros(256)), u0, atol=1e-12)
+    w_t, w_xx = jax.vmap(jax.jacfwd(w, 1))(*at), jax.vmap(jax.jacfwd(jax.jacfwd(w)))(*at)
+    v = jax.vmap(still)(at[0]) + moved(*at)
+    added = cubic(v + jax.vmap(w)(*at)) - cubic(v)
+    dispersed = 0.5 * jnp.stack([-w_xx[:, 1], w_xx[:, 0]], axis=1)
+    assert jnp.max(jnp.abs(w_t - dispersed - added)) < 5e-3 * jnp.max(jnp.abs(added))
+    np.testing.assert_allclose(jax.vmap(frozen)(jnp.asarray(X + 5), jnp.zeros(256)), u0, atol=1e-12)
 
 
-def test_waves_that_grow_out_of_bounds_are_refused():
-    rates, vectors = np.zeros((129, 1)), np.ones((129, 1, 1))
-    u0 = np.cosh(X / 5)[:, None]
-    grow = lambda rate: Waves(u0, PERIOD, DURATION, rates, vectors, lambda h: jnp.full((len(h), 1, 1), rate))
-    refused = [waves.lift(waves.initial[None]) is None for waves in map(grow, (1.0, 9.0, 1e6, np.nan))]
-    assert refused == [False, True, True, True]
+def test_waves_that_grow_or_fade_too_fast_are_refused():
+    u0, vectors = np.cosh(X / 5)[:, None], np.ones((129, 1, 1))
+    still = lambda shift: np.full((129, 1), shift)
+    grow = lambda rate, damped: Waves(u0, PERIOD, DURATION, still(damped), vectors, lambda u: rate * u).lift() is None
+    assert [grow(rate, 0.0) for rate in (1.0, 9.0, 1e6, np.nan)] == [False, True, True, True]
+    assert [grow(1.0, -damped) for damped in (1e3, 1e5)] == [False, True]
 
 
 @pytest.mark.slow
-def test_carried_along_the_solution_the_lift_leaves_a_smooth_rest():
-    """Cubic Schroedinger: of 51 to 100 waves a period the rest falls by ten times, to what is quadratic in the kink."""
+def test_beside_the_smooth_part_of_the_solution_nothing_of_the_kink_is_left():
+    """Cubic Schroedinger: its kink has waves of 1e-7 beyond 80 a period; the first lift leaves some, the next none."""
     domain = pn.Interval(x=(-5, 5), periodic=True) * pn.Time(t=(0, 1.5))
     start = trigonometric_interpolant((-5, 5), 256, lambda x: 2 / np.cosh(x))
     equation = {"cubic": lambda h: 1j * h.t + 0.5 * h.xx + h * h.conj() * h}
@@ -79,20 +77,23 @@ def test_carried_along_the_solution_the_lift_leaves_a_smooth_rest():
     ansatz = build(pn.Problem(domain, unknowns={"h": complex}, equations=equation, conditions=conditions))
     exact = split_step((-5, 5), 512, start, 1e-4)
     x, t = np.linspace(-5, 5, 512, endpoint=False), np.linspace(0, 1.5, 401)
-    table = jnp.asarray(np.stack([(u := exact(x[None, :], t[:, None])).real, u.imag], axis=-1))
+    points = np.stack([np.tile(x, 401), np.repeat(t, 512)], axis=1)
+    u = exact(points[:, 0], points[:, 1])
 
-    def field(point):  # at the points asked for it is the exact solution
+    def rest(lift):
+        values = np.asarray(jax.jit(lambda q: jax.lax.map(lift, q, batch_size=512))(jnp.asarray(points)))
+        return np.stack([u.real, u.imag], axis=1) - values
+
+    def fast(left):
+        spectrum = np.fft.fft((left @ [1, 1j]).reshape(401, 512)[[320, 400]], axis=1) / 512
+        return np.sqrt(np.sum(np.abs(spectrum[:, 80:433]) ** 2, axis=1))
+
+    first = rest(ansatz.lift)
+    table = jnp.asarray(first.reshape(401, 512, 2))
+
+    def added(point):  # at the points asked for it is that of the exact solution
         i, j = jnp.rint(400 / 1.5 * point[1]).astype(int), jnp.rint(51.2 * (point[0] + 5)).astype(int)
         return table[i, j % 512]
 
-    # Around 0.8 the solitons' own peak has such waves, so not then.
-    points = np.stack([np.tile(x, 2), np.repeat([1.2, 1.5], 512)], axis=1)
-    u = exact(points[:, 0], points[:, 1])
-
-    def fast(lift):
-        rest = u - np.asarray(jax.vmap(lift)(jnp.asarray(points))) @ [1, 1j]
-        spectrum = np.fft.fft(rest.reshape(2, 512), axis=1) / 512
-        return np.sqrt(np.sum(np.abs(spectrum[:, 51:101]) ** 2, axis=1))
-
-    along_data, along_solution = fast(ansatz.lift), fast(ansatz.carry(field))
-    assert np.all(along_solution < along_data / 10), (along_data, along_solution)
+    along_data, along_solution = fast(first), fast(rest(ansatz.carry(added)))
+    assert np.all(along_solution < along_data / 10) and np.all(along_solution < 2e-9), (along_data, along_solution)
