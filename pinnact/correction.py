@@ -73,8 +73,7 @@ def corrected(
     began = time.perf_counter()
     found, said, fit = _fitted(solution, features, points, steps, seed, began + seconds, tangents)
     said["seconds"] = round((solution.known.get("seconds") or 0.0) + time.perf_counter() - began, 3)
-    another = any(isinstance(part, Enriched) for part in parts(solution.network))
-    if not fit.taken or (another and fit.worse(solution.model)):
+    if not fit.taken or not fit.unseen_norms[-1] < fit.given:
         kept = {name: said[name] for name in ("seconds", "residual_left", "stopped")}
         return solution.told(kept)
     said["steps"] = (solution.known.get("steps") or 0) + fit.taken
@@ -104,11 +103,15 @@ def _fitted(
     recipe = each(first, lambda part: Enriched(part, features, seed=number))
     check_smoothness(solution.problem, smoothness(recipe), f"the tangents of {activation_label(first)}")
     with precision("float64"), Interrupts() as signals:
-        plain, along = _plain(model), [_plain(each) for each in system.along]
+        plain, along = _plain(model), tuple(map(_plain, system.along))
+        if tangents and not eqx.tree_equal(along, (plain,)) and (carried := system.carried(plain)):
+            system, along = carried, (plain,)  # the lift beside the field that training ended with
         blank = build_model(solution.problem, recipe, jax.random.key(0))
         fit = _Fit(system, plain, _staged(blank, plain), points, number, tangents)
         found = fit.run(steps, until, signals)
-        # A file holds the models along which a lift was carried as it holds the model: with the same parts.
+        trained = fit.unseen_norms[0] if system is solution.system else fit.other(solution.system, plain)
+        fit.given = fit.other(solution.system, model) if before else trained
+        # A file holds the model along which a lift was carried as it holds the model: with the same parts.
         staged = System(system.problem, system.ansatz, system.engine, tuple(_staged(blank, m) for m in along))
     said = {
         "network": f"{describe(first)} + {features} waves",
@@ -116,7 +119,7 @@ def _fitted(
         "parameters": found.parameters,
         "loss": sum(float(fit.weights[name]) * square for name, square in fit.squares.items()),
         "unseen_loss": fit.unseen_norms[-1] ** 2,
-        "residual_left": fit.unseen_norms[-1] / fit.unseen_norms[0] if fit.unseen_norms[0] else 0.0,
+        "residual_left": fit.unseen_norms[-1] / trained if trained else 0.0,
         "stopped": signals.stopped or solution.known.get("stopped"),
     }
     return type(solution)(staged, found, solution.history, solution.score, solution.known, recipe), said, fit
@@ -217,11 +220,10 @@ class _Fit:
         """The same at the points that are not fitted."""
         return math.sqrt(sum(self.norm(p, batches) ** 2 for batches in self.unseen) / len(self.unseen))
 
-    def worse(self, model: Model) -> bool:
-        """Whether another model has a smaller residual at the points that are not fitted."""
-        with precision("float64"):
-            loss = jax.jit(lambda batches: self.system.loss(model, batches, self.weights))
-            return sum(float(loss(batches)) for batches in self.unseen) <= len(self.unseen) * self.unseen_norms[-1] ** 2
+    def other(self, system: System, model: Model) -> float:
+        """The same of another model under a system with another lift."""
+        loss = jax.jit(lambda batches: system.loss(model, batches, self.weights))
+        return math.sqrt(sum(float(loss(system.relifted(batches))) for batches in self.unseen) / len(self.unseen))
 
     def run(self, steps: int, until: float, signals: Interrupts) -> Model:
         """The model at the end.

@@ -299,10 +299,7 @@ class Run:
         if system is None:
             return False
         self.system = system
-        self.batches = {
-            name: batch._replace(lift=system.batch(system.groups[name], np.asarray(batch.points)).lift)
-            for name, batch in self.batches.items()
-        }
+        self.batches = system.relifted(self.batches)
         self.lifted = system.lifted(self.where)
         return True
 

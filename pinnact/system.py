@@ -85,7 +85,7 @@ class Group:
 class System:
     """The residuals of `problem` under `ansatz` as functions of a model and of batches of points.
 
-    `along` are the models that the lift was carried along, one after the other (`carried`); none before training.
+    `along` holds the model beside whose field the lift was carried (`carried`), if it was.
     With `directions`, a loss that is given a key estimates Laplacians from so many random ones.
     """
 
@@ -107,7 +107,12 @@ class System:
         if not lift:
             return None
         ansatz = replace(self.ansatz, lift=lift)
-        return System(self.problem, ansatz, self.engine, (*self.along, model), self.directions)
+        return System(self.problem, ansatz, self.engine, (model,), self.directions)
+
+    def relifted(self, batches: Batches) -> Batches:
+        """The batches of a system with another lift, with this one's."""
+        lift = lambda name, batch: self.batch(self.groups[name], np.asarray(batch.points)).lift
+        return {name: batch._replace(lift=lift(name, batch)) for name, batch in batches.items()}
 
     @cached_property
     def groups(self) -> dict[str, Group]:
