@@ -119,7 +119,11 @@ class Flat:
             key = jax.random.fold_in(jax.random.key(watch.seed), watch.step + count)
         value = lambda p: self.system.loss(self.model(p), batches, weights, key)
         return Objective(
-            value, jax.value_and_grad(value), lambda p: self.system.linearised(self.model(p), batches, weights)
+            value,
+            jax.value_and_grad(value),
+            lambda p: self.system.rows(self.model(p), batches, weights),
+            lambda p: self.system.jacobian(self.model(p), batches, weights),
+            lambda p: self.system.normal(self.model(p), batches, weights),
         )
 
     def sharing(self, model: Model) -> "Flat":

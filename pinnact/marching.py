@@ -271,7 +271,7 @@ class _March:
         band = known.band if known else self._band(start, start + longest)
         path: list[_Window] = []
         scale, tolerance, length, at, left = 0.0, 0.0, longest, start, 0.0
-        began = time.perf_counter()
+        began, since = time.perf_counter(), start
         while at < end:
             until = ends[len(path)] if ends else (end if end - at < 1.3 * length else at + length)
             window = self.window(at, until, self._drawn(band), path)
@@ -296,7 +296,10 @@ class _March:
                 self.said = f"it leaves a residual of {left:.1e} up to {at:.3g}, where {most:.1e} was left before"
                 return None
             now = time.perf_counter()
-            if at < end and now + (now - began) * (end - at) / (at - start) > self.until:
+            if len(path) == 1:  # what was compiled by then is no measure of what follows
+                began, since = now, at
+            going = (now - began) / (at - since) if at > since else 0.0
+            if at < end and now + going * (end - at) > self.until:
                 self.said = "it would not be over in time; give a larger budget"
                 return None
             logger.info("march: %.4g, residual %.1e of %.1e, %d steps", at, window.left, scale, window.steps)

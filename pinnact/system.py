@@ -22,6 +22,7 @@ from pinnact.fields import Field
 from pinnact.lifts import Ansatz
 from pinnact.model import Model
 from pinnact.operators import FEW, SUM, Engine, Index, PointFunction, automatic, estimated
+from pinnact.optimisers.base import MOST_JACOBIAN
 from pinnact.problem import Integral, Problem
 from pinnact.residuals import real_rows
 
@@ -307,32 +308,68 @@ class System:
     def jacobian(
         self, model: Model, batches: Batches, weights: Mapping[str, Array], trained: Any = eqx.is_inexact_array
     ) -> tuple[Float[Array, " rows"], Float[Array, "rows p"]]:
-        """The weighted rows and their derivatives by the parameters, row by row."""
-        values, slopes = zip(*self.linearised(model, batches, weights, trained), strict=True)
+        """The weighted rows and their derivatives by the parameters, or by those that are `trained`, row by row."""
+        flat, rows_of = self._flat(model, weights, trained)
+        values, slopes = zip(*(_slopes(*rows_of(*pair), flat) for pair in self._ordered(batches)), strict=True)
         return jnp.concatenate(values), jnp.concatenate(slopes)
 
-    def linearised(
-        self, model: Model, batches: Batches, weights: Mapping[str, Array], trained: Any = eqx.is_inexact_array
-    ) -> list[tuple[Float[Array, " rows"], Float[Array, "rows p"]]]:
-        """The weighted rows of each group and their derivatives by the parameters, or by those that are `trained`.
+    def normal(
+        self, model: Model, batches: Batches, weights: Mapping[str, Array]
+    ) -> tuple[Float[Array, "p p"], Float[Array, " p"]]:
+        """`J^T J` and `J^T r` of the same rows r and Jacobian J; so many of its rows are held at once as have
+        `MOST_JACOBIAN` numbers."""
+        flat, rows_of = self._flat(model, weights, eqx.is_inexact_array)
+        matrix, gradient = jnp.zeros((flat.size,) * 2, flat.dtype), jnp.zeros_like(flat)
+        for group, batch in self._ordered(batches):
+            one, count = rows_of(group, batch)[0], len(batch.points)
+            width = (
+                1 if group.integral else jax.eval_shape(one, flat, jax.tree.map(lambda leaf: leaf[0], batch))[0].size
+            )
+            parts = 1 if group.integral else -(-count * width * flat.size // MOST_JACOBIAN)
 
-        `vmap` of the gradient of one point's rows: far cheaper than `jacrev` of the stacked vector.
-        """
+            def add(sums: tuple[Array, Array], part: Batch, given: Any = (group, count)) -> tuple[Any, None]:
+                rows, slopes = _slopes(*rows_of(given[0], part, given[1]), flat)
+                return (sums[0] + slopes.T @ slopes, sums[1] + rows @ slopes), None
+
+            if parts == 1:
+                (matrix, gradient), _ = add((matrix, gradient), batch)
+                continue
+            # The rows of a part lie `parts` apart: on several devices each then has some of every part.
+            split = partial(_split, parts=parts)
+            parted = jax.tree.map(partial(split, mode="edge"), batch)._replace(shares=split(batch.shares))
+            (matrix, gradient), _ = jax.lax.scan(add, (matrix, gradient), parted)
+        return matrix, gradient
+
+    def _flat(self, model: Model, weights: Mapping[str, Array], trained: Any) -> tuple[Array, Callable]:
+        """The trained parameters in one vector, and what gives, for a group and a batch, the weighted rows of a point
+        (twice) as a function of these and of one row of the batch, and the batch; `count` is the whole group's."""
         trainables, static = eqx.partition(model, trained)
         flat, unravel = jax.flatten_util.ravel_pytree(trainables)
-        found = []
-        for group, batch in self._ordered(batches):
 
-            def one(p: Array, row: Batch, group: Group = group, n: int = len(batch.points)) -> tuple[Array, Array]:
+        def rows_of(group: Group, batch: Batch, count: int | None = None) -> tuple[Callable, Batch | None]:
+            def one(p: Array, row: Batch) -> tuple[Array, Array]:
                 rows = self.point_rows(eqx.combine(unravel(p), static), group, row)
-                scaled = [jnp.sqrt(weights[k] * row.shares / n) * r for k, r in rows.items()]
+                scaled = [jnp.sqrt(weights[k] * row.shares / (count or len(batch.points))) * r for k, r in rows.items()]
                 return jnp.concatenate(scaled), jnp.concatenate(scaled)
 
-            if group.integral is not None:
-                alone = {group.name: batch}
-                whole = lambda p, alone=alone: self.rows(eqx.combine(unravel(p), static), alone, weights)
-                found.append((whole(flat), jax.jacrev(whole)(flat)))
-                continue
-            slope, value = jax.vmap(jax.jacrev(one, has_aux=True), in_axes=(None, 0))(flat, batch)
-            found.append((value.ravel(), slope.reshape(-1, flat.size)))
-        return found
+            def whole(p: Array, _: None) -> tuple[Array, Array]:
+                rows = self.rows(eqx.combine(unravel(p), static), {group.name: batch}, weights)
+                return rows, rows
+
+            return (one, batch) if group.integral is None else (whole, None)
+
+        return flat, rows_of
+
+
+def _slopes(one: Callable, batch: Batch | None, flat: Array) -> tuple[Float[Array, " rows"], Float[Array, "rows p"]]:
+    """Rows and their derivatives: `vmap` of the gradient of a point's rows is far cheaper than `jacrev` of them all."""
+    slope = jax.jacrev(one, has_aux=True)
+    slopes, values = slope(flat, None) if batch is None else jax.vmap(slope, in_axes=(None, 0))(flat, batch)
+    return values.ravel(), slopes.reshape(-1, flat.size)
+
+
+def _split(leaf: Array, parts: int, mode: str = "constant") -> Array:
+    """`(n, ...)` as `(parts, m, ...)`, filled up at the end with zeros, or with what is last."""
+    size = -(-len(leaf) // parts)
+    room = [(0, size * parts - len(leaf)), *([(0, 0)] * (leaf.ndim - 1))]
+    return jnp.moveaxis(jnp.pad(leaf, room, mode=mode).reshape(size, parts, *leaf.shape[1:]), 1, 0)

@@ -51,9 +51,8 @@ LEVELS = (
         "smoothness",
         "model",
     ),
-    ("system",),
+    ("optimisers", "system"),
     (
-        "optimisers",
         "weights",
         "collocation",
         "history",

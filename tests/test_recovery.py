@@ -8,7 +8,7 @@ from made_up import decay
 
 import pinnact as pn
 from pinnact import run
-from pinnact.optimisers import AbstractOptimiser, Objective, SelfScaledBroyden, Stage, adam, stages
+from pinnact.optimisers import AbstractOptimiser, SelfScaledBroyden, Stage, adam, squares, stages
 from pinnact.optimisers.base import Step
 
 
@@ -69,8 +69,7 @@ def test_care_makes_the_first_step_smaller(name):
     """Each method's own: a smaller first step, more damping, a lower rate."""
     method = stages(name, 10, "float64", None)[0].optimiser
     target = jnp.linspace(1.0, 2.0, 10)
-    value = lambda p: jnp.sum((jnp.exp(p) - target) ** 2)
-    objective = Objective(value, jax.value_and_grad(value), lambda p: [(jnp.exp(p) - target, jnp.diag(jnp.exp(p)))])
+    objective = squares(lambda p: jnp.exp(p) - target)
     start = jnp.zeros(10)
 
     def length(optimiser):

@@ -23,5 +23,5 @@ from pinnact.atlas.towers import Tower as Tower
 from pinnact.atlas.towers import train as train
 from pinnact.atlas.towers import trainer as trainer
 from pinnact.atlas.towers import unit_gain as unit_gain
-from pinnact.atlas.walks import squares as squares
 from pinnact.atlas.walks import walks as walks
+from pinnact.optimisers import squares as squares

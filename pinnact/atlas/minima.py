@@ -31,7 +31,7 @@ def minimise(
     def one(p: Any, static: Any, given: tuple) -> tuple[Any, Array]:
         start, unravel = jax.flatten_util.ravel_pytree(p)
         value = lambda flat: loss(eqx.combine(unravel(flat), static), *given)
-        objective = Objective(value, jax.value_and_grad(value), _no_rows)
+        objective = Objective(value, jax.value_and_grad(value), _no_rows, _no_rows, _no_rows)
 
         def step(carry: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], Array]:
             found = optimiser.step(objective, *carry)
@@ -47,5 +47,5 @@ def minimise(
     return eqx.combine(trained, fixed), losses
 
 
-def _no_rows(p: Array) -> list[tuple[Array, Array]]:
+def _no_rows(p: Array) -> Any:
     raise ValueError("a loss has no rows; choose an optimiser that takes value and gradient")

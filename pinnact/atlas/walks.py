@@ -12,12 +12,6 @@ from pinnact.optimisers import LevenbergMarquardt, Objective
 Point = Float[Array, " p"]
 
 
-def squares(rows: Callable[[Point], Float[Array, " n"]]) -> Objective:
-    """The loss `|r(p)|^2` of rows `r`, as an optimiser asks for it."""
-    value = lambda p: jnp.sum(rows(p) ** 2)
-    return Objective(value, jax.value_and_grad(value), lambda p: [(rows(p), jax.jacfwd(rows)(p))])
-
-
 def walks(objective: Objective, start: Point, steps: int, rate: float) -> Float[Array, "3 steps+1 p"]:
     """The paths of gradient descent `p - rate g`, Newton's method `p - H^+ g`, and Levenberg-Marquardt.
 

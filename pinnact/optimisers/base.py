@@ -1,25 +1,47 @@
 """The one protocol of all optimisers: `init`, `refresh`, `step`, on a flat vector of parameters."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+MOST_JACOBIAN = 50_000_000  # numbers of a Jacobian that are held at once while `J^T J` is summed up: 400 MB
 Parameters = Float[Array, " p"]
 
 
 class Objective(NamedTuple):
     """What an optimiser may ask of a system at fixed points and weights.
 
-    `value(p)` is the loss, `value_and_gradient(p)` adds its gradient, `linearise(p)` gives the weighted rows `r (n,)`
-    and their Jacobian `J (n, p)`, block by block: the loss is the sum of all `|r|^2`.
+    `value(p)` is the loss, the sum of the squares of the weighted rows `rows(p) (n,)`; `value_and_gradient(p)` adds its
+    gradient. `jacobian(p)` gives the rows r and their Jacobian `J (n, p)`, `normal(p)` gives `J^T J` and `J^T r`
+    without holding all of J.
     """
 
     value: Callable[[Parameters], Float[Array, ""]]
     value_and_gradient: Callable[[Parameters], tuple[Float[Array, ""], Parameters]]
-    linearise: Callable[[Parameters], Sequence[tuple[Float[Array, " n"], Float[Array, "n p"]]]]
+    rows: Callable[[Parameters], Float[Array, " n"]]
+    jacobian: Callable[[Parameters], tuple[Float[Array, " n"], Float[Array, "n p"]]]
+    normal: Callable[[Parameters], tuple[Float[Array, "p p"], Parameters]]
+
+
+def squares(rows: Callable[[Parameters], Float[Array, " n"]]) -> Objective:
+    """The loss `|r(p)|^2` of a function of few parameters and rows, as an optimiser asks for it."""
+
+    def value(p: Parameters) -> Float[Array, ""]:
+        return jnp.sum(rows(p) ** 2)
+
+    def jacobian(p: Parameters) -> tuple[Float[Array, " n"], Float[Array, "n p"]]:
+        return rows(p), jax.jacfwd(rows)(p)
+
+    def normal(p: Parameters) -> tuple[Float[Array, "p p"], Parameters]:
+        r, slopes = jacobian(p)
+        return slopes.T @ slopes, r @ slopes
+
+    return Objective(value, jax.value_and_grad(value), rows, jacobian, normal)
 
 
 class Step(NamedTuple):

@@ -1,5 +1,6 @@
 """Levenberg-Marquardt: damped Gauss-Newton steps on the weighted rows."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnact.optimisers.base import AbstractOptimiser, Objective, Parameters, Step
+from pinnact.optimisers.base import MOST_JACOBIAN, AbstractOptimiser, Objective, Parameters, Step
 
 
 class MarquardtState(NamedTuple):
@@ -18,12 +19,22 @@ class MarquardtState(NamedTuple):
     growth: Float[Array, ""]
 
 
+class Normal(NamedTuple):
+    """The normal equations at some parameters: the gradient `J^T r`, the diagonal D of `J^T J`, which is at least its
+    largest element times round-off, and `solve(lambda)`, the change `d` with `(J^T J + lambda D) d = -J^T r`."""
+
+    gradient: Parameters
+    scaling: Parameters
+    solve: Callable[[Float[Array, ""]], Parameters]
+
+
 class LevenbergMarquardt(AbstractOptimiser):
     """Solves `(J^T J + lambda diag(J^T J)) d = -J^T r` by Cholesky; the damping follows Nielsen's gain ratio.
 
-    Takes `n p` memory for the Jacobian and `n p^2 + p^3 / 3` multiply-adds a step for n rows and p parameters. Up to
-    `tries` dampings are tried on one Jacobian. Source: Madsen, Nielsen, Tingleff 2004, Methods for non-linear least
-    squares problems.
+    For n rows and p parameters a step takes `n p^2 + p^3 / 3` multiply-adds and p^2 numbers beside the Jacobian; with
+    fewer rows than parameters `n^2 p + n^3 / 3` and n^2, in the space of samples. Up to `tries` dampings are tried on
+    one Jacobian. Sources: Madsen, Nielsen, Tingleff 2004, Methods for non-linear least squares problems; in the space
+    of samples, Guzman-Cordero, Dangel, Goldshlager and Zeinhofer 2025, arXiv 2505.12149.
     """
 
     damping: float = 1e-3
@@ -40,8 +51,11 @@ class LevenbergMarquardt(AbstractOptimiser):
         return state._replace(value=value)
 
     def numbers(self, rows: int, parameters: int) -> float:
-        """`J` twice and `J^T J`, or three of the latter and a quarter while it is factorised, whichever is more."""
-        return max(3.25 * parameters**2, parameters**2 + 2.0 * rows * parameters)
+        """`J`, or what is held of it, twice and the matrix, or the latter three times and a quarter while it is
+        factorised, whichever is more."""
+        if rows < parameters:
+            return 2.0 * rows * parameters + 3.25 * rows**2
+        return max(3.25 * parameters**2, parameters**2 + 2.0 * min(rows * parameters, MOST_JACOBIAN))
 
     def eased(self, times: int) -> "LevenbergMarquardt":
         """A thousand times the first damping each time."""
@@ -49,17 +63,11 @@ class LevenbergMarquardt(AbstractOptimiser):
 
     def step(self, objective: Objective, parameters: Parameters, state: MarquardtState) -> Step:
         """One Jacobian, and dampings until the loss falls."""
-        matrix, gradient = jnp.zeros((parameters.size,) * 2, parameters.dtype), jnp.zeros_like(parameters)
-        for rows, jacobian in objective.linearise(parameters):
-            matrix, gradient = matrix + jacobian.T @ jacobian, gradient + jacobian.T @ rows
-        diagonal = jnp.diagonal(matrix)
-        floor = jnp.finfo(parameters.dtype).eps * jnp.max(diagonal)
-        scaling = jnp.maximum(diagonal, floor)
+        gradient, scaling, solve = _normal(objective, parameters)
 
         def attempt(carry: tuple) -> tuple:
             _, _, damping, growth, _, count = carry
-            factor = jax.scipy.linalg.cho_factor(matrix + jnp.diag(damping * scaling))
-            change = -jax.scipy.linalg.cho_solve(factor, gradient)
+            change = solve(damping)
             value = objective.value(parameters + change)
             predicted = jnp.vdot(change, damping * scaling * change - gradient)
             gain = (state.value - value) / predicted
@@ -76,3 +84,31 @@ class LevenbergMarquardt(AbstractOptimiser):
         stalled = ~ok & (damping > 1e12)
         after = MarquardtState(value, jnp.minimum(damping, 1e16), jnp.where(ok, growth, 2.0))
         return Step(parameters + change, after, value, stalled)
+
+
+def _normal(objective: Objective, parameters: Parameters) -> Normal:
+    """The normal equations on the shorter of their two sides."""
+    if jax.eval_shape(objective.rows, parameters).size < parameters.size:
+        rows, jacobian = objective.jacobian(parameters)
+        scaling = _floored(jnp.sum(jacobian**2, axis=0))
+        jacobian = jacobian / jnp.sqrt(scaling)[None]
+        matrix = jacobian @ jacobian.T
+
+        def from_samples(damping: Float[Array, ""]) -> Parameters:
+            # Woodbury: (A^T A + lambda)^-1 A^T = A^T (A A^T + lambda)^-1, with A = J D^(-1/2).
+            factor = jax.scipy.linalg.cho_factor(matrix + damping * jnp.eye(len(matrix)))
+            return -(jax.scipy.linalg.cho_solve(factor, rows) @ jacobian) / jnp.sqrt(scaling)
+
+        return Normal((rows @ jacobian) * jnp.sqrt(scaling), scaling, from_samples)
+    matrix, gradient = objective.normal(parameters)
+    scaling = _floored(jnp.diagonal(matrix))
+
+    def solve(damping: Float[Array, ""]) -> Parameters:
+        factor = jax.scipy.linalg.cho_factor(matrix + jnp.diag(damping * scaling))
+        return -jax.scipy.linalg.cho_solve(factor, gradient)
+
+    return Normal(gradient, scaling, solve)
+
+
+def _floored(diagonal: Parameters) -> Parameters:
+    return jnp.maximum(diagonal, jnp.finfo(diagonal.dtype).eps * jnp.max(diagonal))

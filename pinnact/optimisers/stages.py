@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pinnact.optimisers.base import AbstractOptimiser
 from pinnact.optimisers.broyden import SelfScaledBroyden
+from pinnact.optimisers.conjugate_gradients import GaussNewtonCG
 from pinnact.optimisers.first_order import adam
 from pinnact.optimisers.gauss_newton import LevenbergMarquardt
 from pinnact.optimisers.lbfgs import LBFGS
@@ -33,6 +34,7 @@ NAMED: dict[str, Callable[[], Sequence[Stage]]] = {
     "lbfgs": lambda: [Stage(LBFGS())],
     "ssbroyden": lambda: [Stage(SelfScaledBroyden())],
     "lm": lambda: [Stage(LevenbergMarquardt())],
+    "gncg": lambda: [Stage(GaussNewtonCG())],
     "adam+lbfgs": lambda: [Stage(adam(), share=0.3), Stage(LBFGS())],
     "adam+ssbroyden": lambda: [Stage(adam(), share=0.1), Stage(SelfScaledBroyden())],
 }
