@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from pinnact.correction import sizes
+from pinnact.correction import qr_rate, sizes
 from pinnact.interrupts import WORDS
 from pinnact.limits import Limits
 from pinnact.linearisation import linearised
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pinnact")
 TRAINED = 0.4  # the share of a budget that training gets: least squares take more off the error than its last half does
 MOST = 0.6  # and at most this share of what least squares before training have left of it
-LEAST, WHOLE = 10.0, 24.0  # seconds of budget from which on a second stage pays, of what is left for its full size
+LEAST = 10.0  # seconds of budget from which on a second stage pays
+SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)  # of its full size, the largest that is over in time
+STAGE = 2.5  # times as long as its QR a second stage takes, with what is compiled
 FIRST, FIRST_POINTS = 300, 6  # waves before training, points for each
 FIRST_TIMES = (1, 2, 4, 8)  # how many times as many, one after the other
 SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training at all, and where there is little time
@@ -135,10 +137,16 @@ class SecondStagePlan:
         return solution
 
     def _corrected(self, solution: Solution, left: float) -> Solution:
-        features, points = sizes(solution.problem, min(1.0, left / WHOLE))
+        if self.within is None:
+            return solution.corrected(seconds=left)
+        outputs, rate = sum(unknown.size for unknown in solution.problem.fields.values()), qr_rate()
+        for share in SHARES:
+            features, points = sizes(solution.problem, share)
+            rows, columns = outputs * (points + self.parameters), outputs * features + self.parameters
+            if STAGE * 2.0 * rows * columns**2 / rate < left:
+                break
         logger.info("second stage: least squares on %d waves", features)
-        options = {"features": features, "points": points + self.parameters} if self.within else {}
-        return solution.corrected(**options, seconds=left)
+        return solution.corrected(features=features, points=points + self.parameters, seconds=left)
 
 
 def _loss(solution: Solution) -> float:
