@@ -9,6 +9,7 @@ whose memory (`pinnact/memory.py`) or time would be too much are left out, with 
 
 import argparse
 import csv
+import itertools
 import statistics
 import time
 from pathlib import Path
@@ -36,7 +37,8 @@ WIDTHS = (5, 20, 80, 300, 700)  # at 2,000 points; the last has a million parame
 USUAL = 20, 2_000
 MOST_BYTES, MOST_FLOPS, STEPS = 9e9, 2e11, 3
 DERIVATIVES = 4  # that Burgers' equation takes, the value among them
-TERMS = ("n p", "p^2", "n p^2", "p^3", "1")
+TERMS = ("n s", "n p", "p^2", "long short^2", "short^3", "1")  # s units; the longer and the shorter of n and p
+FITTED = {"ssbroyden": "n s, n p, p^2, 1", "lbfgs": "n s, n p, 1", "gncg": "n s, n p, 1"}  # lm by all
 
 
 def flops(method: str, n: int, p: int) -> float:
@@ -50,10 +52,10 @@ def flops(method: str, n: int, p: int) -> float:
     return gradient if method == "lbfgs" else gradient * 4 / 3 * 160  # two thirds a product with J, as much with J^T
 
 
-def terms(n: int, p: int) -> list[float]:
-    """What a step's seconds are fitted by."""
-    short, long = min(n, p), max(n, p)
-    return [float(n * p), float(p * p), float(long * short**2), float(short**3), 1.0]
+def terms(n: float, p: float) -> list[float]:
+    """What a step's seconds are fitted by; three layers of w units have some 2 w^2 + 6 w parameters."""
+    short, long, units = min(n, p), max(n, p), 3 * ((p / 2 + 2.25) ** 0.5 - 1.5)
+    return [float(term) for term in (n * units, n * p, p * p, long * short**2, short**3, 1.0)]
 
 
 def peak() -> float:
@@ -98,11 +100,14 @@ def measured(method: str, width: int, points: int) -> dict:
     return row | {"seconds": statistics.median(took[1:]), "left out": ""}
 
 
-def fitted(rows: list[dict]) -> np.ndarray:
-    """The seconds of each of the `terms`, none of them negative, by least squares of relative errors."""
-    times = np.array([row["seconds"] for row in rows])
-    table = np.array([terms(row["points"], row["parameters"]) for row in rows]) / times[:, None]
+def fitted(rows: list[dict], method: str) -> np.ndarray:
+    """The seconds of each of a method's `TERMS`, none of them negative, by least squares of relative errors."""
+    own = [row for row in rows if row["method"] == method and row["seconds"] != ""]
+    times = np.array([row["seconds"] for row in own])
+    table = np.array([terms(row["points"], row["parameters"]) for row in own]) / times[:, None]
+    taken = FITTED.get(method, ", ".join(TERMS)).split(", ")
     scale = np.linalg.norm(table, axis=0)
+    table *= np.array([term in taken for term in TERMS])[None]
     return nnls(table / scale, np.ones(len(times)))[0] / scale
 
 
@@ -123,7 +128,7 @@ def draw(rows: list[dict], fits: dict[str, np.ndarray], out: Path) -> None:
             pairs = [(n, at) if axis == "points" else (at, n) for n in along]
             axes[0, column].loglog(along, [fits[method] @ terms(*pair) for pair in pairs], color=f"C{colour}")
             axes[1, column].loglog(x, [row["bytes"] / 1e6 for row in line], "-", color=f"C{colour}")
-    axes[1, 0].set_xlabel(f"points, {usual} parameters")
+    axes[1, 0].set_xlabel(f"points, {usual:.0f} parameters")
     axes[1, 1].set_xlabel(f"parameters, {USUAL[1]:,} points")
     axes[0, 0].set_ylabel("seconds a step: measured (dots), fitted")
     axes[1, 0].set_ylabel("MB a step, by the formula")
@@ -133,43 +138,54 @@ def draw(rows: list[dict], fits: dict[str, np.ndarray], out: Path) -> None:
     figure.savefig(out / "growth.png", dpi=130)
 
 
+def measure(table: Path) -> list[dict]:
+    """All cases, printed and written to a table."""
+    most, rows = peak(), []
+    print(f"peak of a product of matrices: {most / 1e9:.0f} Gflop/s\n")
+    print("| method | parameters | points | seconds | Gflop/s | of the peak | MB, formula |\n" + "|---" * 7 + "|")
+    cases = [(USUAL[0], n) for n in POINTS] + [(width, USUAL[1]) for width in WIDTHS]
+    for method, (width, points) in itertools.product(METHODS, cases):
+        row = measured(method, width, points)
+        rows.append(row)
+        said = [f"left out: {row['left out']}", "", ""]
+        if row["seconds"] != "":
+            rate = row["flops"] / row["seconds"]
+            said = [f"{row['seconds']:.2g}", f"{rate / 1e9:.2g}", f"{rate / most:.2f}"]
+        cells = [method, f"{row['parameters']:,}", f"{points:,}", *said, f"{row['bytes'] / 1e6:,.0f}"]
+        print("| " + " | ".join(cells) + " |", flush=True)
+        jax.clear_caches()
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
+
+
+def read(table: Path) -> list[dict]:
+    """What was measured before."""
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    words = ("method", "left out")
+    return [{k: v if k in words or v == "" else float(v) for k, v in row.items()} for row in rows]
+
+
 def main() -> None:
-    """All cases, their table, fits and figure."""
+    """Measure, unless that was done, then fit and draw."""
     parser = argparse.ArgumentParser(description="How a step grows with points and parameters")
-    parser.add_argument("--out", type=Path, default=Path("runs/growth"))
+    parser.add_argument("--out", type=Path, default=Path("runs/growth"), help="a table that is there is drawn again")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_enable_x64", True)
-    cases = [(USUAL[0], n) for n in POINTS] + [(width, USUAL[1]) for width in WIDTHS]
-    most = peak()
-    print(f"peak of a product of matrices: {most / 1e9:.0f} Gflop/s\n")
-    print("| method | parameters | points | seconds | Gflop/s | of the peak | MB, formula |\n" + "|---" * 7 + "|")
-    rows = []
-    for method in METHODS:
-        for width, points in cases:
-            row = measured(method, width, points)
-            rows.append(row)
-            rate = "" if row["seconds"] == "" else row["flops"] / row["seconds"]
-            said = [f"left out: {row['left out']}", "", ""]
-            if rate:
-                said = [f"{row['seconds']:.2g}", f"{rate / 1e9:.2g}", f"{rate / most:.2f}"]
-            print(
-                f"| {method} | {row['parameters']:,} | {points:,} | {' | '.join(said)} | {row['bytes'] / 1e6:,.0f} |",
-                flush=True,
-            )
-            jax.clear_caches()
-    fits = {m: fitted([row for row in rows if row["method"] == m and row["seconds"] != ""]) for m in METHODS}
+    table = out / "growth.csv"
+    rows = read(table) if table.exists() else measure(table)
+    fits = {method: fitted(rows, method) for method in METHODS}
     head = " | ".join(f"seconds of {term}" for term in TERMS)
-    print(f"\n| method | {head} | largest ratio |\n" + "|---" * 7 + "|")
+    print(f"\n| method | {head} | largest ratio |\n" + "|---" * 8 + "|")
     for method, fit in fits.items():
         done = [row for row in rows if row["method"] == method and row["seconds"] != ""]
         ratios = [row["seconds"] / (fit @ terms(row["points"], row["parameters"])) for row in done]
         worst = max(max(ratios), 1 / min(ratios))
         print(f"| {method} | " + " | ".join(f"{value:.1e}" for value in fit) + f" | {worst:.1f} |")
-    with (out / "growth.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
     draw(rows, fits, out)
 
 
