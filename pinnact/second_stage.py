@@ -34,6 +34,7 @@ SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training
 EARLY = 0.3  # the share of a budget within which more waves are tried where fewer left much
 GROWTH = 2  # times as long as a fit takes one of twice as many waves
 LAST = 0.2  # the share of a budget that must be left for either to begin
+MARCH = 40.0  # seconds of budget that must be left for a march to begin: it takes a minute and more
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
 MOST_COORDINATES = 10  # tried no further
 MOST_ORDER = 2  # for a second stage after a march that was given up: fourth derivatives take minutes
@@ -109,17 +110,17 @@ class SecondStagePlan:
         solution.known["settings"]["budget"] = self.budget
         if solution.known["stopped"] == "solved":
             return solution
-        instead = _astray(solution) and not obstacle(solution.system)
+        astray = _astray(solution) and not obstacle(solution.system)
         # Smooth fits of sharp layers have small residuals and large errors: only those that leave little compete.
         useful = [early for early in self.kept if early.known["residual_left"] < USEFUL]
         order = max(solution.problem.order(name) for name in solution.problem.fields)
-        after = [_marched, self._corrected] if instead else [self._corrected, _marched]
-        if instead and order > MOST_ORDER:
+        after = [_marched, self._corrected] if astray else [self._corrected, _marched]
+        if astray and order > MOST_ORDER:
             after.pop()
         for stage in after:
-            if useful and stage is _marched:
-                continue
             left = math.inf if self.within is None else self.within - solution.known["seconds"]
+            if stage is _marched and (useful or left < MARCH):
+                continue
             late = self.within is not None and left < LAST * self.within
             if solution.known["stopped"] in NO_SECOND or late or "windows" in solution.known["network"]:
                 break
