@@ -70,7 +70,7 @@ RUNS = {
 }
 
 
-SLOW = ("causal", "float32", "lbfgs")
+SLOW = ("causal", "float32", "gradient norms", "lbfgs")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in RUNS])

@@ -87,7 +87,7 @@ def test_fewest_directions_have_the_same_squares():
         np.testing.assert_allclose(reduced.T @ reduced, matrix.T @ matrix, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("rank", [3, 2])
+@pytest.mark.parametrize("rank", [pytest.param(3, marks=pytest.mark.slow), 2])
 def test_derivatives_by_parameters_survive_the_reduction(rank):
     """Gradient and Hessian by the weights, against the engine without it; the gradient also for dependent rows."""
     weights = MIX if rank == 3 else MIX.at[2].set(2 * MIX[0])
