@@ -38,7 +38,7 @@ class State(NamedTuple):
 class GaussNewtonCG(AbstractOptimiser):
     """Solves `(J^T J + lambda s_1) d = -J^T r` by conjugate gradients that take products with J and its transpose only.
 
-    For networks whose matrices don't fit: p parameters take `3 rank p` numbers. `s_1` is the largest eigenvalue of a
+    For networks whose matrices don't fit: p parameters take `7 rank p` numbers. `s_1` is the largest eigenvalue of a
     Nystroem approximation of J^T J from `rank` random vectors, which preconditions up to `iterations` products more,
     until the residual of these equations is below `tolerance` of their right side. The damping follows Nielsen's gain
     ratio as in Levenberg-Marquardt's method.
@@ -65,8 +65,8 @@ class GaussNewtonCG(AbstractOptimiser):
         return state._replace(value=value)
 
     def numbers(self, rows: int, parameters: int) -> float:
-        """The sketch, its products, and the vectors made of them."""
-        return (3.0 * self.rank + 10.0) * parameters
+        """The sketch, its products, and what factorising them takes (measured), beside the vectors of the iteration."""
+        return (7.0 * self.rank + 10.0) * parameters
 
     def eased(self, times: int) -> "GaussNewtonCG":
         """A thousand times the first damping each time."""

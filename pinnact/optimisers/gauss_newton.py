@@ -51,11 +51,13 @@ class LevenbergMarquardt(AbstractOptimiser):
         return state._replace(value=value)
 
     def numbers(self, rows: int, parameters: int) -> float:
-        """`J`, or what is held of it, twice and the matrix, or the latter three times and a quarter while it is
-        factorised, whichever is more."""
+        """`J` twice, or one of its parts, and the matrix, or the latter three times and a quarter while it is
+        factorised, whichever is more; in the space of samples one and a half times J and that quarter more."""
+        size = float(rows * parameters)
         if rows < parameters:
-            return 2.0 * rows * parameters + 3.25 * rows**2
-        return max(3.25 * parameters**2, parameters**2 + 2.0 * min(rows * parameters, MOST_JACOBIAN))
+            return 1.5 * size + 3.25 * rows**2
+        held = 2 * size if size <= MOST_JACOBIAN else size / -(-size // MOST_JACOBIAN)
+        return max(3.25 * parameters**2, parameters**2 + held)
 
     def eased(self, times: int) -> "LevenbergMarquardt":
         """A thousand times the first damping each time."""
