@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from pinnact.optimisers.base import AbstractOptimiser, Objective, Parameters, Step
+from pinnact.optimisers.gauss_newton import MarquardtState, damped
 
 Product = Callable[[Parameters], Parameters]
 
@@ -27,11 +28,9 @@ class Spectrum(NamedTuple):
 
 
 class State(NamedTuple):
-    """Loss, damping, the factor by which the next rejection raises it, and the steps so far."""
+    """Loss and damping, and the steps so far."""
 
-    value: Float[Array, ""]
-    damping: Float[Array, ""]
-    growth: Float[Array, ""]
+    damped: MarquardtState
     count: Int[Array, ""]
 
 
@@ -57,12 +56,12 @@ class GaussNewtonCG(AbstractOptimiser):
 
     def init(self, parameters: Parameters, value: Float[Array, ""], gradient: Parameters) -> State:
         """Start with the given damping."""
-        two = jnp.asarray(2.0, value.dtype)
-        return State(value, jnp.asarray(self.damping, value.dtype), two, jnp.asarray(0))
+        damping, growth = (jnp.asarray(number, value.dtype) for number in (self.damping, 2.0))
+        return State(MarquardtState(value, damping, growth), jnp.asarray(0))
 
     def refresh(self, state: State, value: Float[Array, ""], gradient: Parameters) -> State:
         """Keep the damping, take the new loss."""
-        return state._replace(value=value)
+        return state._replace(damped=state.damped._replace(value=value))
 
     def numbers(self, rows: int, parameters: int) -> float:
         """The sketch, its products, and what factorising them takes (measured), beside the vectors of the iteration."""
@@ -81,25 +80,10 @@ class GaussNewtonCG(AbstractOptimiser):
         key = jax.random.fold_in(jax.random.key(self.seed), state.count)
         spectrum = sketched(product, parameters, min(self.rank, parameters.size), key)
 
-        def attempt(carry: tuple) -> tuple:
-            _, _, damping, growth, _, count = carry
-            shift = damping * spectrum.values[0]
-            change = self._solve(product, spectrum, shift, -gradient)
-            value = objective.value(parameters + change)
-            predicted = jnp.vdot(change, shift * change - gradient)
-            gain = (state.value - value) / predicted
-            ok = jnp.isfinite(value) & jnp.all(jnp.isfinite(change)) & (value < state.value)
-            shrink = jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
-            after = jnp.where(ok, jnp.maximum(damping * shrink, 1e-15), damping * growth)
-            return change, value, after, jnp.where(ok, 2.0, 2 * growth), ok, count + 1
-
-        nothing = (jnp.zeros_like(parameters), state.value, state.damping, state.growth, jnp.array(False), jnp.array(0))
-        change, value, damping, growth, ok, _ = jax.lax.while_loop(
-            lambda c: ~c[4] & (c[5] < self.tries), attempt, nothing
-        )
-        change, value = jnp.where(ok, change, 0.0), jnp.where(ok, value, state.value)
-        after = State(value, jnp.minimum(damping, 1e16), jnp.where(ok, growth, 2.0), state.count + 1)
-        return Step(parameters + change, after, value, ~ok & (damping > 1e12))
+        largest = spectrum.values[0]
+        solve = lambda damping: self._solve(product, spectrum, damping * largest, -gradient)
+        change, after, stalled = damped(objective, parameters, state.damped, self.tries, gradient, largest, solve)
+        return Step(parameters + change, State(after, state.count + 1), after.value, stalled)
 
     def _solve(self, product: Product, spectrum: Spectrum, shift: Float[Array, ""], right: Parameters) -> Parameters:
         """`x` with `(A + shift) x = right`, by preconditioned conjugate gradients from 0."""

@@ -66,26 +66,38 @@ class LevenbergMarquardt(AbstractOptimiser):
     def step(self, objective: Objective, parameters: Parameters, state: MarquardtState) -> Step:
         """One Jacobian, and dampings until the loss falls."""
         gradient, scaling, solve = _normal(objective, parameters)
+        change, after, stalled = damped(objective, parameters, state, self.tries, gradient, scaling, solve)
+        return Step(parameters + change, after, after.value, stalled)
 
-        def attempt(carry: tuple) -> tuple:
-            _, _, damping, growth, _, count = carry
-            change = solve(damping)
-            value = objective.value(parameters + change)
-            predicted = jnp.vdot(change, damping * scaling * change - gradient)
-            gain = (state.value - value) / predicted
-            ok = jnp.isfinite(value) & jnp.all(jnp.isfinite(change)) & (value < state.value)
-            shrink = jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
-            new_damping = jnp.where(ok, jnp.maximum(damping * shrink, 1e-15), damping * growth)
-            return change, value, new_damping, jnp.where(ok, 2.0, 2 * growth), ok, count + 1
 
-        nothing = (jnp.zeros_like(parameters), state.value, state.damping, state.growth, jnp.array(False), jnp.array(0))
-        change, value, damping, growth, ok, _ = jax.lax.while_loop(
-            lambda c: ~c[4] & (c[5] < self.tries), attempt, nothing
-        )
-        change, value = jnp.where(ok, change, 0.0), jnp.where(ok, value, state.value)
-        stalled = ~ok & (damping > 1e12)
-        after = MarquardtState(value, jnp.minimum(damping, 1e16), jnp.where(ok, growth, 2.0))
-        return Step(parameters + change, after, value, stalled)
+def damped(
+    objective: Objective,
+    parameters: Parameters,
+    state: MarquardtState,
+    tries: int,
+    gradient: Parameters,
+    scaling: Array,
+    solve: Callable[[Float[Array, ""]], Parameters],
+) -> tuple[Parameters, MarquardtState, Array]:
+    """The first change `solve(lambda)` of up to so many that lowers the loss, the state after it, and whether none ever
+    will; `scaling` is the D of `(J^T J + lambda D) d = -gradient`. The damping follows Nielsen's gain ratio."""
+
+    def attempt(carry: tuple) -> tuple:
+        _, _, damping, growth, _, count = carry
+        change = solve(damping)
+        value = objective.value(parameters + change)
+        predicted = jnp.vdot(change, damping * scaling * change - gradient)
+        gain = (state.value - value) / predicted
+        ok = jnp.isfinite(value) & jnp.all(jnp.isfinite(change)) & (value < state.value)
+        shrink = jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
+        after = jnp.where(ok, jnp.maximum(damping * shrink, 1e-15), damping * growth)
+        return change, value, after, jnp.where(ok, 2.0, 2 * growth), ok, count + 1
+
+    nothing = (jnp.zeros_like(parameters), state.value, state.damping, state.growth, jnp.array(False), jnp.array(0))
+    change, value, damping, growth, ok, _ = jax.lax.while_loop(lambda c: ~c[4] & (c[5] < tries), attempt, nothing)
+    change, value = jnp.where(ok, change, 0.0), jnp.where(ok, value, state.value)
+    after = MarquardtState(value, jnp.minimum(damping, 1e16), jnp.where(ok, growth, 2.0))
+    return change, after, ~ok & (damping > 1e12)
 
 
 def _normal(objective: Objective, parameters: Parameters) -> Normal:
