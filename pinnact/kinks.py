@@ -21,7 +21,7 @@ from numpy.polynomial import Polynomial
 from scipy.interpolate import CubicSpline
 
 SMOOTH_WAVES = 16  # waves per period up to which smooth data stay where they are, for the network to move
-KINKED_WAVES = 5  # waves per period up to which a kink does: carried, they would grow too large to be linear
+KINKED_WAVES = 5  # waves per period up to which a kink does: the network follows these, too
 TIMES = 401  # at which a field is sampled
 INTERVALS = 1600  # of time, at whose ends the waves are kept
 STEPS = 2  # of Runge-Kutta, at least, in each

@@ -1,4 +1,4 @@
-"""A lift of initial values whose periodic extension has kinks: the equation's own linear part carries them in time.
+"""A lift of initial values whose periodic extension has kinks: the equation itself carries them in time.
 
 On a periodic interval, a kink of the initial data can be built into no smooth network. The solution however keeps it,
 damped or dispersed by the linear part of the equation. Where the term without derivatives, too, is linear, the lift `z`

@@ -79,7 +79,6 @@ class GaussNewtonCG(AbstractOptimiser):
         (gradient,) = backward(rows)
         key = jax.random.fold_in(jax.random.key(self.seed), state.count)
         spectrum = sketched(product, parameters, min(self.rank, parameters.size), key)
-
         largest = spectrum.values[0]
         solve = lambda damping: self._solve(product, spectrum, damping * largest, -gradient)
         change, after, stalled = damped(objective, parameters, state.damped, self.tries, gradient, largest, solve)
