@@ -65,6 +65,8 @@ def propagator(problem: Problem, initial: list[PointFunction]) -> Propagated | N
     if damped is None:
         return None
     rates, evolution = damped
+    if _reacts(linear) and np.max(np.abs(rates.real)) * (end - start) < 1:
+        return None  # waves that travel leave the seam
     if np.max(rates.real) * (end - start) > MOST_GROWTH:
         return None
     return Propagated(lambda point: evolution(point[0] - low, point[1] - start).astype(point.dtype))
