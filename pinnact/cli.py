@@ -22,6 +22,7 @@ from pinnact.compare_command import compare
 from pinnact.console import CHECKPOINTS, Every, Resume, ended_early, number, pairs, run_folder, say
 from pinnact.doctor import examine
 from pinnact.files import shown
+from pinnact.precision import PRECISIONS
 from pinnact.problem import Problem
 from pinnact.smoothness import SmoothnessError
 from pinnact.training import solve as solve_problem
@@ -66,7 +67,7 @@ def solve(
     seed: Annotated[int, typer.Option(help="Seed of weights and points.")] = 0,
     budget: Annotated[float | None, typer.Option(help="Seconds of wall clock, 60 unless --steps is given.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
-    float32: Annotated[bool, typer.Option("--float32", help="Single precision.")] = False,
+    precision: Annotated[str, typer.Option(help=f"One of {', '.join(PRECISIONS)}.")] = "float64",
     set_: Annotated[list[str] | None, typer.Option("--set", help="An argument of the problem, NAME=VALUE.")] = None,
     infer: Annotated[
         list[str] | None, typer.Option(help="Unknown: NAME=GUESS, NAME=positive:GUESS, NAME=network.")
@@ -114,7 +115,7 @@ def solve(
     with ExitStack() as until:  # the results are written: another process would train on, and write its own
         solution = solve_problem(
             made, recipe, optimiser=optimiser, seed=seed, budget=budget, steps=steps, hard=not no_hard, engine=engine,
-            precision="float32" if float32 else "float64", allow_rough=allow_rough, device=_device(device),
+            precision=precision, allow_rough=allow_rough, device=_device(device),
             devices=_devices(devices), correct=correct, progress=not quiet,
             checkpoint=Checkpoints(folder / CHECKPOINTS, checkpoint_every, until=until),
         )  # fmt: skip

@@ -1,5 +1,8 @@
-"""Self-checks of this installation on this device: versions, precision, and numbers that must come out right."""
+"""Self-checks of this installation on this device: versions, precision, numbers that must come out right, and what to
+expect of it: how fast it multiplies, and what its memory is enough for."""
 
+import statistics
+import time
 from dataclasses import dataclass
 
 import jax
@@ -7,9 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnact import activations
+from pinnact.memory import MOST, PASSES, bytes_free
 from pinnact.operators import forward, hessian_engine
+from pinnact.optimisers import SelfScaledBroyden
 from pinnact.precision import precision
 from pinnact.versions import versions
+
+SLOW = 1 / 8  # of the speed of float32, below which float64 is emulated or left to a few units
+SIDE, TIMES = 1500, 5  # of matrices that are multiplied, and how often
+UNITS, DERIVATIVES = 72, 4  # of the default network and of Burgers' equation: u, u_x, u_t, u_xx
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,40 @@ def has_float64() -> Check:
     return Check("float64", abs(seen - 1e-12) < 1e-15, f"(1 + 1e-12) - 1 = {seen:.3e}")
 
 
+def products(name: str) -> float:
+    """Flops a second in products of two square matrices in a precision, the median of some."""
+    with precision(name):
+        matrix = jnp.asarray(np.random.default_rng(0).normal(size=(SIDE, SIDE)), jnp.zeros(()).dtype)
+        product, seconds = jax.jit(lambda a: a @ a), []
+        for _ in range(TIMES + 1):  # the first one compiles
+            began = time.perf_counter()
+            jax.block_until_ready(product(matrix))
+            seconds.append(time.perf_counter() - began)
+    return 2 * SIDE**3 / statistics.median(seconds[1:])
+
+
+def expected(double: float, single: float, free: float) -> dict[str, str]:
+    """What to expect of a device with these flops a second in float64 and float32 and so many free bytes."""
+    if double < SLOW * single:
+        advice = "float64 is slow here: try --precision mixed, or --device cpu for small problems"
+    else:
+        advice = "train in float64, as by default"
+    room = MOST * free / 8
+    parameters, points = (room / SelfScaledBroyden().numbers(0, 1)) ** 0.5, room / (PASSES * DERIVATIVES * UNITS)
+    return {
+        "float64 products": f"{_about(double / 1e9)} Gflop/s, float32 {_about(single / 1e9)}: {advice}",
+        "memory": f"{free / 1e9:.3g} GB are free, enough for {_about(parameters)} parameters with ssbroyden (more with "
+        f"lbfgs), or {_about(points)} points with the default network",
+    }
+
+
+def _about(number: float) -> str:
+    """Two digits of a large number."""
+    return f"{float(f'{number:.1e}'):,.0f}"
+
+
 def examine() -> tuple[dict[str, str], list[str], list[Check]]:
-    """Versions, devices and the results of all checks."""
+    """Versions and what to expect, devices, and the results of all checks."""
     devices = [f"{device.platform} {device.id}: {device.device_kind}" for device in jax.devices()]
-    return versions(), devices, [has_float64(), large_reduction(), compiled_agrees(), derivatives_agree()]
+    found = versions() | expected(products("float64"), products("float32"), bytes_free())
+    return found, devices, [has_float64(), large_reduction(), compiled_agrees(), derivatives_agree()]

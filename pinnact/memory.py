@@ -32,10 +32,11 @@ def bytes_needed(system: System, model: Any, batches: Batches, plan: Sequence[St
         rows += points * len(group.residuals)
         jets += points * sum(_carried(index, widest) for index in system.indices(group))
     each = jnp.zeros(()).dtype.itemsize
-    peak = max(
-        stage.times * PASSES * jets * units + stage.optimiser.numbers(stage.times * rows, parameters) for stage in plan
+    field = 4 if system.mixed else each
+    return max(
+        stage.times * PASSES * jets * units * field + stage.optimiser.numbers(stage.times * rows, parameters) * each
+        for stage in plan
     )
-    return each * peak
 
 
 def _carried(index: Index, widest: int) -> int:

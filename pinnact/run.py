@@ -293,7 +293,7 @@ class Run:
 
     def _carry(self, model: Model) -> bool:
         """Carry the lift along the field where that is due; whether it changed."""
-        if self.at.carried or self.precision != "float64" or self._share() < CARRIED_AT:
+        if self.at.carried or self.precision == "float32" or self._share() < CARRIED_AT:
             return False
         self.at.carried, system = True, self.system.carried(model)
         if system is None:

@@ -25,7 +25,7 @@ from pinnact.history import History
 from pinnact.lifts import for_problem, plain
 from pinnact.model import Model, Networks, build_model
 from pinnact.networks import MLP, Embedding, Fourier, PirateNet
-from pinnact.precision import precision
+from pinnact.precision import PRECISIONS, precision
 from pinnact.problem import UNNAMED, Problem
 from pinnact.system import System
 from pinnact.windows import Windows
@@ -285,7 +285,7 @@ def _checked(path: Path, header: Mapping[str, Any], arrays: list[np.ndarray]) ->
     """The history in a header that `save` can have written; ValueError for any other, whatever its checksum says."""
     wrong = [key for key, kind in PARTS.items() if type(header.get(key)) is not kind]
     wrong += [key for key in ("problem", "coordinates", "periodic", "unknowns", "coefficients") if key not in header]
-    wrong += ["precision"] if header.get("precision") not in ("float64", "float32") else []
+    wrong += ["precision"] if header.get("precision") not in PRECISIONS else []
     try:
         listed = [(tuple(one["shape"]), one["dtype"]) for one in header["arrays"]]
         held = [(array.shape, str(array.dtype)) for array in arrays]

@@ -23,6 +23,7 @@ from pinnact.lifts import Ansatz
 from pinnact.model import Model
 from pinnact.operators import FEW, SUM, Engine, Index, PointFunction, automatic, estimated
 from pinnact.optimisers.base import MOST_JACOBIAN
+from pinnact.precision import narrowed
 from pinnact.problem import Integral, Problem
 from pinnact.residuals import real_rows
 
@@ -86,7 +87,8 @@ class Group:
 class System:
     """The residuals of `problem` under `ansatz` as functions of a model and of batches of points.
 
-    `along` holds the model beside whose field the lift was carried (`carried`), if it was.
+    `along` holds the model beside whose field the lift was carried (`carried`), if it was. A `mixed` one computes its
+    rows, fields and derivatives, in float32, and all that is made of them in the precision of the context.
     With `directions`, a loss that is given a key estimates Laplacians from so many random ones.
     """
 
@@ -97,9 +99,10 @@ class System:
         engine: Engine = automatic,
         along: tuple[Model, ...] = (),
         directions: int | None = None,
+        mixed: bool = False,
     ) -> None:
         self.problem, self.ansatz, self.engine, self.along = problem, ansatz, engine, along
-        self.directions = directions
+        self.directions, self.mixed = directions, mixed
         self.spans = problem.spans
 
     def carried(self, model: Model) -> "System | None":
@@ -108,7 +111,7 @@ class System:
         if not lift:
             return None
         ansatz = replace(self.ansatz, lift=lift)
-        return System(self.problem, ansatz, self.engine, (model,), self.directions)
+        return System(self.problem, ansatz, self.engine, (model,), self.directions, self.mixed)
 
     def relifted(self, batches: Batches) -> Batches:
         """The batches of a system with another lift, with this one's."""
@@ -236,6 +239,8 @@ class System:
 
     def point_rows(self, model: Model, group: Group, row: Batch) -> dict[str, Float[Array, " k"]]:
         """The residuals of a group at one point; `row` is one row of its batch."""
+        if self.mixed:
+            model, row = narrowed((model, row))
         fields = self._fields(model, group, row)
         if row.data is not None:
             rows = [real_rows(fields[name]) - value for name, value in row.data.items()]

@@ -79,7 +79,8 @@ def solve(
 
     With `devices`, a number of JAX's devices or a sequence of them, the points of every step are spread over these; the
     result is the same to round-off. `engine` is how derivatives are taken: `Stochastic(k)` estimates Laplacians of many
-    dimensions from k of them. `device` is the one device to train on, JAX's default if none is given.
+    dimensions from k of them. `device` is the one device to train on, JAX's default if none is given. `precision`
+    is that of all numbers, or `"mixed"`: fields and derivatives in float32, parameters, losses, matrices in float64.
 
     With `checkpoint`, a folder (or `Checkpoints(folder, every=60.0, keep=2)`), the state is written there now and
     then and at the end, and a run that finds its own state there goes on with it: killed at any moment and called
@@ -171,7 +172,7 @@ def _train(
             logger.info(note)
         score = Score.of(problem)
     with precision_context(precision), jax.default_device(device):
-        system = System(problem, ansatz, exact, directions=directions)
+        system = System(problem, ansatz, exact, directions=directions, mixed=precision == "mixed")
         points, weights, resampling = points or Points(), weights or Fixed(), resampling or ResidualAdaptive(gap=2.0)
         inside = _digest(np.round(score.points, 6))  # the repr of a polygon or a mesh doesn't tell its corners
         known = {

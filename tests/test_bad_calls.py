@@ -74,6 +74,7 @@ CALLS = {
         Call("pn.potentials.read('letter.txt')", "letter.txt: ASE can't read it"),
         Call("pn.potentials.load('nowhere')", "nowhere holds no surface.npz", FileNotFoundError),
         Call("pn.potentials.load('cut')", "is damaged or no surface"),
+        Call("pn.potentials.fit(hydrogen(6), pn.potentials.InvariantMLP(), precision='mixed')", "fit a surface in 'float32' or 'float64'"),
         Call("pn.potentials.fit(hydrogen(6), pn.potentials.InvariantMLP(), validation=2.0, steps=1)", "validation=2.0 is no share of the frames"),
         Call("pn.potentials.Geometry([1, 1], [[0, 0, 0]])", "positions of shape (1, 3) for 2 atoms"),
         Call("hydrogen(6).split(train=9)", "don't fit 6 frames"),

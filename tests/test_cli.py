@@ -141,7 +141,17 @@ def test_a_name_is_looked_up_here_first(pinnact, tmp_path):
     (tmp_path / "problems" / "own" / "_helper.py").write_text("")
     code, out, _ = pinnact("problems")
     assert code == 0 and {"own/decay", "pde/burgers", "pde/poisson"} <= set(out.split()) and "_helper" not in out
-    options = ("--no-hard", "--float32", "--engine", "hessian", "--optimiser", "adam", "--activation", "gelu")
+    options = (
+        "--no-hard",
+        "--precision",
+        "float32",
+        "--engine",
+        "hessian",
+        "--optimiser",
+        "adam",
+        "--activation",
+        "gelu",
+    )
     assert pinnact("solve", "own/decay", "--steps", 3, "--out", "run", *options, *SMALL)[0] == 0
     found = summary(tmp_path / "run")
     assert (found["optimiser"], found["precision"], found["activation"]) == ("adam", "float32", "gelu")

@@ -52,7 +52,7 @@ class Cell:
     seed: int = 0
     budget: float | None = None
     steps: int | None = None
-    float32: bool = False
+    precision: str = "float64"
     hard: bool = True
     allow_rough: bool = False
     set: Mapping[str, Any] = field(default_factory=dict)
@@ -80,9 +80,10 @@ class Cell:
         problem = library.make(library.find(self.problem), self.set)
         sizes = {name: value for name, value in (("width", self.width), ("depth", self.depth)) if value is not None}
         recipe = networks.named(self.network, activations.get(self.activation), **sizes)
-        same = {name: getattr(self, name) for name in ("optimiser", "budget", "steps", "hard", "allow_rough")}
+        taken = ("optimiser", "budget", "steps", "precision", "hard", "allow_rough")
+        same: dict[str, Any] = {name: getattr(self, name) for name in taken}
         same["correct"] = False  # cells compare what training makes of networks and activations
-        return problem, recipe, same | {"precision": "float32" if self.float32 else "float64"}
+        return problem, recipe, same
 
 
 def solve_all(cells: Sequence[Cell], checkpoints: Sequence[Checkpoints]) -> list[Solution]:

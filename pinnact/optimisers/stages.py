@@ -45,13 +45,16 @@ def automatic(parameters: int, precision: str, budget: float | None) -> list[Sta
 
     Thousands of Broyden steps fit a network of a thousand parameters to its 2,000 points better than to those in
     between; a few Gauss-Newton steps on four times as many points at the end of the budget take that back.
-    In float32 quasi-Newton differences drown in round-off after some hundred steps, so Adam does most of the work.
+    Fields in float32 ("mixed") leave nothing that more points would take back. In float32 altogether quasi-Newton
+    differences drown in round-off after some hundred steps, so Adam does most of the work.
     """
+    if precision == "mixed" and parameters <= MOST_DENSE:
+        return [Stage(SelfScaledBroyden())]
     if precision == "float64" and parameters <= MOST_DENSE:
         if budget is None or budget < LEAST_BUDGET or parameters > MOST_FINISHED:
             return [Stage(SelfScaledBroyden())]
         return [Stage(SelfScaledBroyden(), share=0.8), Stage(LevenbergMarquardt(damping=1e-5), times=4)]
-    if precision == "float64":
+    if precision != "float32":
         return [Stage(adam(), share=0.2), Stage(LBFGS())]
     return [Stage(adam(), share=0.7), Stage(LBFGS(memory=20))]
 

@@ -55,6 +55,8 @@ def fit(
     """
     limits = Limits(60.0 if budget is None and steps is None else budget, steps, patience=patience)
     name = getattr(model, "name", type(model).__name__)
+    if precision == "mixed":
+        raise ValueError("precision='mixed' is for fields of coordinates; fit a surface in 'float32' or 'float64'")
     if not 0 < validation < 1:
         raise ValueError(f"validation={validation} is no share of the frames; give one between 0 and 1")
     if model.smoothness < ORDER - 1 and not allow_rough:
