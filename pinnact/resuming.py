@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnact.checkpoints import Saved, differing
-from pinnact.restoring import is_count, is_seconds, plain, refill, restore, structure
+from pinnact.restoring import is_count, is_seconds, plain, refill, restore, structure, unusable
 
 if TYPE_CHECKING:
     from pinnact.run import Run
@@ -78,6 +78,9 @@ def resume(run: "Run", saved: Saved) -> Any:
         run.system = system
     run.lifted = run.system.lifted(run.where)
     run.batches = restore(saved, parts[2], run.batches, shapes=False)
+    for name, batch in run.batches.items():
+        if len(lengths := {len(leaf) for leaf in jax.tree.leaves(batch)}) > 1:
+            raise unusable(saved, f"its batch {name!r} has arrays of {' and '.join(map(str, sorted(lengths)))} rows")
     run.loss_weights = restore(saved, parts[3], run.loss_weights)
     refill(saved, parts[5], run.history)
     _compare(run, saved)

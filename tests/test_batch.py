@@ -199,6 +199,23 @@ def test_a_process_that_dies_again_and_again_is_a_row(problem, tmp_path, monkeyp
     assert results.rows[0]["status"] == "failed" and "SIGKILL, 2 times" in results.rows[0]["reason"]
 
 
+class Grave(pools.AbstractPool):
+    """Whose workers all die before they look at their job."""
+
+    words = "nobody"
+
+    def run(self, jobs, interrupts):
+        yield from (job.rows("died at once") for job in jobs)
+
+
+def test_a_worker_that_dies_at_once_leaves_no_reason_of_before(problem, tmp_path):
+    cells = grid(problem)
+    folder = tmp_path / "out" / tables.CELLS / cells[0].key
+    folder.mkdir(parents=True)
+    work.keep(work.failure(cells[0], "the first reason") | {"folder": folder.name}, folder)
+    assert batch.run(cells, tmp_path / "out", Grave()).rows[0]["reason"] == "died at once"
+
+
 @pytest.mark.slow
 def test_a_cell_that_is_killed_when_tried_again_tells_the_new_reason(problem, tmp_path, monkeypatch):
     monkeypatch.setattr(pools, "TRIES", 1)

@@ -95,6 +95,12 @@ def moved(numbers, arrays):
     numbers["sizes"][1] -= 1
 
 
+def shortened(numbers, arrays):
+    """A batch with one point fewer than it has values: the first array of its part, after parameters and state."""
+    at = sum(numbers["sizes"][:2])
+    return [*arrays[:at], arrays[at][:-1], *arrays[at + 1 :]]
+
+
 FORGED = {
     "no loss": (without("loss"), "lacks the loss"),
     "no sizes": (without("sizes"), "lacks the sizes"),
@@ -117,6 +123,7 @@ FORGED = {
     "another state": (put(structure="PyTreeDef(*)"), "the optimiser's state was"),
     "history": (lambda numbers, arrays: [*arrays[:-1], np.zeros(3)], "its history is float64"),
     "steps of history": (lambda numbers, arrays: [*arrays[:-1], arrays[-1] + np.inf], "of no step"),
+    "rows of a batch": (shortened, "has arrays of 15 and 16 rows"),
     "not finite": (lambda numbers, arrays: [arrays[0] * np.nan, *arrays[1:]], "the loss was"),
 }
 

@@ -11,7 +11,7 @@ from pinnact.batch import tables
 from pinnact.batch.cells import Cell
 from pinnact.batch.pools import AbstractPool, Job
 from pinnact.batch.view import NoView
-from pinnact.batch.work import Row, finished
+from pinnact.batch.work import ROW, Row, finished
 from pinnact.files import atomic, held, plain_data
 from pinnact.interrupts import Interrupts
 
@@ -56,6 +56,7 @@ def run(
         crews: dict[str, list[Cell]] = {}
         for cell in cells:
             if rows[cell.key] is None:
+                (folders[cell.key] / ROW).unlink(missing_ok=True)  # of a try before, whose reason is no longer true
                 crews.setdefault(cell.alike if together else cell.key, []).append(cell)
         jobs = [Job(tuple(crew), tuple(folders[cell.key] for cell in crew), every) for crew in crews.values()]
         _write_json(out / "batch.json", {"cells": [asdict(cell) for cell in cells]})

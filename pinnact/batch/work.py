@@ -80,8 +80,6 @@ def attempt(cells: Sequence[Cell], folders: Sequence[Path], every: float) -> lis
             stack.enter_context(held(folder))
         known = [finished(folder) for folder in folders]
         left = [(cell, folder) for cell, folder, row in zip(cells, folders, known, strict=True) if row is None]
-        for _, folder in left:
-            (folder / ROW).unlink(missing_ok=True)  # of a try before, whose reason is no longer true if this one dies
         if left:
             _attempt(*zip(*left, strict=True), every)
         return [row for folder in folders if (row := written(folder)) is not None]
