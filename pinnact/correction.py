@@ -12,6 +12,7 @@ are linear in u are done after one such step; others take more (Gauss-Newton), a
 that were not fitted either.
 """
 
+import logging
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -39,9 +40,11 @@ from pinnact.windows import Windows
 if TYPE_CHECKING:
     from pinnact.solution import Solution
 
+logger = logging.getLogger("pinnact")
 FEATURES, POINTS = 1000, 15_000  # of one real unknown: waves of hidden units are sharp, and fewer points miss that
 SMALLEST = 1e-13  # relative size of the singular values that count
 PROGRESS = 0.9  # a step that leaves more than this of the residual is the last
+TRUSTED = 0.1  # of the residual of the trained network: what leaves more has not found its error
 REACHED = 1.1  # times what the linear equations leave: another step would bring nothing
 ROUND_OFF = 1e-10  # of the first residual, from where on steps only move the last digits
 HALVINGS = 6
@@ -132,17 +135,21 @@ def sizes(problem: Problem, share: float = 1.0) -> tuple[int, int]:
 
 
 def error_estimate(solution: "Solution", **options: Any) -> dict[str, float]:
-    """The relative L2 distance of each unknown from one with another second stage; nan where none could be fitted.
+    """The relative L2 distance of each unknown from one with another second stage.
 
-    `options` are those of `corrected` but `seconds`.
+    It is nan where none could be fitted, and, with a warning, where it leaves more than a tenth of the residual of the
+    trained network: what it can't represent may be an error many times as large. `options` are those of `corrected` but
+    `seconds`.
     """
-    other, _, fit = _fitted(solution, **options)
-    if not fit.taken:
-        return dict.fromkeys(solution.problem.fields, math.nan)
-    mine = solution.evaluator.values(solution.score.points)
-    found = other.evaluator.values(solution.score.points)
-    sizes = {k: max(float(np.linalg.norm(value)), np.finfo(float).tiny) for k, value in found.items()}
-    return {k: float(np.linalg.norm(mine[k] - found[k])) / sizes[k] for k in mine}
+    other, said, fit = _fitted(solution, **options)
+    if not (left := said["residual_left"]) <= TRUSTED:
+        logger.warning("no error estimate: a second stage leaves %.2g of the residual; train longer first", left)
+    elif fit.taken:
+        mine = solution.evaluator.values(solution.score.points)
+        found = other.evaluator.values(solution.score.points)
+        sizes = {k: max(float(np.linalg.norm(value)), np.finfo(float).tiny) for k, value in found.items()}
+        return {k: float(np.linalg.norm(mine[k] - found[k])) / sizes[k] for k in mine}
+    return dict.fromkeys(solution.problem.fields, math.nan)
 
 
 def _plain(model: Model) -> Model:

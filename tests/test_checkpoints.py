@@ -67,10 +67,12 @@ RUNS = {
     "causal": {"weights": pn.Causal(every=5), "hard": False},
     "gradient norms": {"weights": pn.GradientNorm(every=5), "hard": False},
     "float32": {"precision": "float32", "optimiser": "adam"},
+    "gncg": {"optimiser": "gncg"},
+    "mixed": {"precision": "mixed", "optimiser": "ssbroyden"},
 }
 
 
-SLOW = ("causal", "float32", "gradient norms", "lbfgs")
+SLOW = ("causal", "float32", "gncg", "gradient norms", "lbfgs", "mixed")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in RUNS])
