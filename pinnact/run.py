@@ -109,7 +109,7 @@ class Run:
     def solution(self) -> Solution:
         """The solution with the last good parameters."""
         return Solution(
-            self.system, self.flat.model(self.good), self.history, self.score,
+            self.system.widened(), self.flat.model(self.good), self.history, self.score,
             {
                 "activation": self.label,
                 "network": describe(self.network),

@@ -113,6 +113,10 @@ class System:
         ansatz = replace(self.ansatz, lift=lift)
         return System(self.problem, ansatz, self.engine, (model,), self.directions, self.mixed)
 
+    def widened(self) -> "System":
+        """The system with its rows in the precision of the context."""
+        return System(self.problem, self.ansatz, self.engine, self.along, self.directions) if self.mixed else self
+
     def relifted(self, batches: Batches) -> Batches:
         """The batches of a system with another lift, with this one's."""
         lift = lambda name, batch: self.batch(self.groups[name], np.asarray(batch.points)).lift

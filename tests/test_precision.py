@@ -71,6 +71,8 @@ def test_mixed_precision_goes_on_where_float32_drowns():
     assert mixed.error()["u"] < single.error()["u"]
     arrays = [leaf.dtype for leaf in jax.tree.leaves(mixed.model) if isinstance(leaf, jax.Array)]
     assert set(arrays) == {np.dtype("f8")} and mixed.summary["precision"] == "mixed"
+    better = mixed.corrected(features=150, points=1000)
+    assert better.error()["u"] < 1e-9, "a second stage is one of float64"
 
 
 def test_what_was_trained_in_mixed_precision_is_kept(tmp_path):
