@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from made_up import heat
+from programs import equations
 
 import pinnact as pn
 from pinnact import flat
@@ -19,18 +20,6 @@ from pinnact.system import System
 from pinnact.weights import Fixed
 
 SMALL, FEW = pn.MLP(width=8, depth=2), pn.Points(interior=200, condition=20)
-
-
-def equations(jaxpr):
-    """All equations of a program, those of its inner programs among them."""
-    for equation in jaxpr.eqns:
-        yield equation
-        inner = jax.tree.leaves(
-            list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns") or hasattr(leaf, "jaxpr")
-        )
-        for leaf in inner:
-            if hasattr(found := getattr(leaf, "jaxpr", leaf), "eqns"):
-                yield from equations(found)
 
 
 def program(name):
