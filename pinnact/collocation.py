@@ -1,5 +1,6 @@
 """Where residuals are held: the first points, and points that follow the residual."""
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
@@ -69,6 +70,10 @@ class AbstractResampling:
 
     every: int
 
+    def interval(self, step: int) -> int:
+        """How many steps apart it is asked around this one: `every`, unless a method says otherwise."""
+        return self.every
+
     @abstractmethod
     def redraw(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
         """New batches, or the same ones where nothing needs to change."""
@@ -97,17 +102,23 @@ class Keep(AbstractResampling):
 class ResidualAdaptive(AbstractResampling):
     """Residual-adaptive distribution, RAD (Wu, Zhu, Tan, Kartha, Lu 2023, doi:10.1016/j.cma.2022.115671).
 
-    Every `every` steps, interior points are drawn from `candidates` times as many, with probability proportional to
-    `|r|^power / mean(|r|^power) + floor`. With `gap` above 0 this happens only while the mean squared residual on the
-    fresh candidates exceeds `gap` times that on the training points: points that already represent the residual stay,
+    Every `every` steps, and every `early` before the first of these, since layers show early and training on points
+    that miss them is lost, interior points are drawn from `candidates` times as many, with probability proportional to
+    `|r|^power / mean(|r|^power) + floor`. With `gap` above 0 this happens only while the mean squared residual on as
+    many fresh points exceeds `gap` times that on the training points: points that already represent the residual stay,
     since every redraw disturbs a second-order method.
     """
 
     every: int = 500
+    early: int = 100
     power: float = 1.0
     floor: float = 1.0
     candidates: int = 5
     gap: float = 0.0
+
+    def interval(self, step: int) -> int:
+        """`early` until step `every`, then `every`."""
+        return min(self.early or self.every, self.every) if step <= self.every else self.every
 
     def redraw(self, system: System, model: Model, batches: Batches, seed: int) -> Batches:
         """Batches with new interior points where the residual asks for them."""
@@ -127,9 +138,14 @@ class ResidualAdaptive(AbstractResampling):
             pool = group.region.sample(available(group.region, self.candidates * n), "sobol", seed).points
             if len(pool) <= n:
                 continue
-            fresh = np.asarray(squares(system, name, model, system.batch(group, pool)))
-            if gap and np.mean(fresh) <= gap * np.mean(squares(system, name, model, batch)):
+            seen = lambda points, name=name, group=group: squares(system, name, model, system.batch(group, points))
+            # In parts as large as the batch, for which one function is compiled; the first of them tells the gap.
+            fresh, times = np.empty(len(pool)), math.ceil(len(pool) / n)
+            fresh[::times] = seen(pool[::times])
+            if gap and np.mean(fresh[::times]) <= gap * np.mean(squares(system, name, model, batch)):
                 continue
+            for k in range(1, times):
+                fresh[k::times] = seen(pool[k::times])
             density = fresh ** (self.power / 2)
             density = density / max(np.mean(density), np.finfo(float).tiny) + self.floor
             chosen = np.random.default_rng(seed).choice(len(pool), n, replace=False, p=density / density.sum())

@@ -8,22 +8,31 @@ from pinnact.run import Run
 from pinnact.solution import Solution
 
 
-def alone(run: Run, before: Callable[[Run], Solution | None] = lambda run: None) -> Solution:
-    """Train one run by itself, unless there is a solution `before` that."""
-    wishes, compiled, method = run.train(), None, None
+def alone(
+    run: Run,
+    before: Callable[[Run], Solution | None] = lambda run: None,
+    longer: Callable[[Run, Solution], bool] = lambda run, solution: False,
+) -> Solution:
+    """Train one run by itself, unless there is a solution `before` that; and on, as often as it should be `longer`."""
     with hosts.noticed(), Interrupts() as run.interrupts, run.line:
         if (found := before(run)) is not None:
             return found
-        try:
-            wish = next(wishes)
-            while True:
-                if compiled is None or wish.optimiser is not method:
-                    compiled, method = run.flat.chunk(wish.optimiser), wish.optimiser
-                try:
-                    answer = compiled(*wish[1:])
-                except KeyboardInterrupt as stop:
-                    wish = wishes.throw(stop)
-                else:
-                    wish = wishes.send(answer)
-        except StopIteration as end:
-            return end.value
+        while longer(run, solution := _driven(run)):
+            pass
+        return solution
+
+
+def _driven(run: Run) -> Solution:
+    """What a run ends with when its chunks are computed as they are asked for."""
+    wishes = run.train()
+    try:
+        wish = next(wishes)
+        while True:
+            try:
+                answer = run.flat.chunk(wish.optimiser)(*wish[1:])
+            except KeyboardInterrupt as stop:
+                wish = wishes.throw(stop)
+            else:
+                wish = wishes.send(answer)
+    except StopIteration as end:
+        return end.value

@@ -79,6 +79,7 @@ class Flat:
         self.model: Callable[[Parameters], Model] = lambda p: eqx.combine(unravel(p), static)
         self._evaluated = jax.jit(self._evaluate)
         self.predict = jax.jit(self._predict)
+        self._chunk: tuple[AbstractOptimiser | None, Callable[..., Outcome]] = None, self.steps
 
     def of(self, model: Model) -> Parameters:
         """The flat parameters of a model."""
@@ -136,7 +137,13 @@ class Flat:
         return other
 
     def chunk(self, optimiser: AbstractOptimiser) -> Callable[..., Outcome]:
-        """The compiled loop of one stage, `steps` on the devices of the run; it takes the state's memory for good."""
+        """The compiled loop of one stage, `steps` on the devices of the run; it takes the state's memory for good.
+
+        The optimiser that was asked for last gets the same function again.
+        """
+        known, function = self._chunk
+        if known is optimiser:
+            return function
         place, compiled = self.place, jax.jit(self.steps(optimiser), donate_argnums=(1,))
 
         def placed(p: Parameters, state: Any, batches: Batches, weights: dict[str, Array], watch: Watch) -> Outcome:
@@ -144,6 +151,7 @@ class Flat:
             found = compiled(copied(p), copied(state), place.spread(batches), copied(weights), copied(watch))
             return place.local(found._replace(state=()))._replace(state=found.state)
 
+        self._chunk = optimiser, placed
         return placed
 
     def steps(self, optimiser: AbstractOptimiser) -> Callable[..., Outcome]:

@@ -66,7 +66,7 @@ def resume(run: "Run", saved: Saved) -> Any:
     parts = [saved.arrays[end - size : end] for size, end in zip(sizes, ends, strict=True)]
     run.good = restore(saved, parts[0], run.good)
     value, gradient = jax.ShapeDtypeStruct((), run.good.dtype), run.good
-    optimiser = run.plan[run.at.stage].optimiser.eased(len(run.at.recovered))
+    optimiser = run.method(run.plan[run.at.stage])
     empty = jax.eval_shape(optimiser.init, run.good, value, gradient)
     if made_of != (mine := structure(empty)):
         raise _other(saved, "the optimiser's state was {} and is {}", made_of, mine)

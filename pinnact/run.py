@@ -151,7 +151,7 @@ class Run:
 
     def _stage(self, stage: Stage, last: bool) -> Wishes:
         """One stage, begun or gone on with: moves `good`, `state` and `at`, and sets `stopped`."""
-        at, optimiser = self.at, stage.optimiser.eased(len(self.at.recovered))
+        at, optimiser = self.at, self.method(stage)
         if self.state is None:
             self._begin(stage)
         else:
@@ -176,7 +176,7 @@ class Run:
                     return
                 at.recovered.append(at.step)
                 logger.warning("the loss or a parameter was no longer finite: on from step %d, with more care", at.step)
-                optimiser, size = stage.optimiser.eased(len(at.recovered)), 1
+                optimiser, size = self.method(stage), 1
                 self._log(at.loss, self._restart(optimiser))
                 continue
             most = min(LONGEST_CHUNK, max(CHUNK_SECONDS, 0.005 * self._now()))
@@ -188,6 +188,11 @@ class Run:
                 save(self)
         if self.stopped in ("stage", "stalled") and not last:
             self.state = None
+
+    def method(self, stage: Stage) -> AbstractOptimiser:
+        """The optimiser of a stage, with more care after each recovery; the same object before any."""
+        times = len(self.at.recovered)
+        return stage.optimiser.eased(times) if times else stage.optimiser
 
     def watch(self, most: int) -> Watch:
         """What ends the next chunk."""
@@ -222,7 +227,7 @@ class Run:
             seed = 1000 * self.seed + at.step + 1
             more = self.points.draw(self.system, seed, stage.times)
             self.batches = self.resampling.spread(self.system, self.flat.model(self.good), more, seed)
-        parts = self._restart(stage.optimiser.eased(len(at.recovered)))
+        parts = self._restart(self.method(stage))
         if not len(self.history):
             self._log(at.loss, parts)
         if not math.isfinite(at.loss):
@@ -251,7 +256,7 @@ class Run:
             left.append(at.first + stage.steps - at.step)
         elif stage.share is not None and self.limits.steps is not None and not last:
             left.append(max(1, at.first + math.ceil(stage.share * self.limits.steps) - at.step))
-        for every in (self.resampling.every, self.weights.every):
+        for every in (self.resampling.interval(at.step + 1), self.weights.every):
             if every:
                 left.append(every - at.step % every)
         return max(1, min(left))
@@ -282,7 +287,7 @@ class Run:
         """A new lift, new points and weights where they are due; whether anything changed."""
         model, step = self.flat.model(self.good), self.at.step
         changed = self._carry(model)
-        if self.resampling.every and step % self.resampling.every == 0:
+        if (every := self.resampling.interval(step)) and step % every == 0:
             batches = self.resampling.redraw(self.system, model, self.batches, 1000 * self.seed + step)
             changed |= any(batches[name] is not self.batches[name] for name in batches)
             self.batches = batches

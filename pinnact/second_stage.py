@@ -38,6 +38,7 @@ MARCH = 40.0  # seconds of budget that must be left for a march to begin: it tak
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
 MOST_COORDINATES = 10  # tried no further
 MOST_ORDER = 2  # for a second stage after a march that was given up: fourth derivatives take minutes
+READY, MORE = 0.01, 0.1  # of the first residual: what is nonlinear trains on, by this share of a budget at a time
 ASTRAY, LEFT = 0.03, 0.05  # of the first residual after training, of that after training by a second stage
 NO_SECOND = ("not finite", *WORDS.values())
 
@@ -98,6 +99,23 @@ class SecondStagePlan:
         best = self.kept[0] if self.kept else run.solution()
         return best.told({"optimiser": "least squares", "stopped": stopped})
 
+    def longer(self, run: "Run", solution: Solution) -> bool:
+        """Whether training goes on, and then for how long.
+
+        To the end of the budget where it is too late for anything else; and by a tenth of it where equations that are
+        not linear keep much of their residual (`READY`): tangents of a network that has not found its layers yet bring
+        nothing.
+        """
+        known, within = solution.known, self.within
+        if within is None or known["stopped"] != "budget" or known["seconds"] >= within:
+            return False
+        left, missing = within - known["seconds"], _missing(solution)
+        if left >= LAST * within and (missing <= READY or (missing > ASTRAY and self._marches(solution, left))):
+            return False
+        more = MORE * within if left >= (LAST + MORE) * within else left
+        run.limits = replace(run.limits, budget=known["seconds"] + more)
+        return True
+
     def finished(self, solution: Solution) -> Solution:
         """The solution with its second stage, or marched through; as it was where that is no use or fails.
 
@@ -110,16 +128,14 @@ class SecondStagePlan:
         solution.known["settings"]["budget"] = self.budget
         if solution.known["stopped"] == "solved":
             return solution
-        astray = _astray(solution) and not obstacle(solution.system)
-        # Smooth fits of sharp layers have small residuals and large errors: only those that leave little compete.
-        useful = [early for early in self.kept if early.known["residual_left"] < USEFUL]
+        astray = _missing(solution) > ASTRAY and not obstacle(solution.system)
         order = max(solution.problem.order(name) for name in solution.problem.fields)
         after = [_marched, self._corrected] if astray else [self._corrected, _marched]
         if astray and order > MOST_ORDER:
             after.pop()
         for stage in after:
             left = math.inf if self.within is None else self.within - solution.known["seconds"]
-            if stage is _marched and (useful or left < MARCH):
+            if stage is _marched and not self._marches(solution, left):
                 continue
             late = self.within is not None and left < LAST * self.within
             if solution.known["stopped"] in NO_SECOND or late or "windows" in solution.known["network"]:
@@ -131,11 +147,20 @@ class SecondStagePlan:
                 break
             except KeyboardInterrupt:
                 solution.known["stopped"] = WORDS[signal.SIGINT]
-        for early in useful:
+        for early in self._useful:
             if not _loss(solution) <= _loss(early):
                 same = ("seconds", "stopped", "resumed", "recovered", "settings")
                 solution = early.told({name: solution.known[name] for name in same})
         return solution
+
+    @property
+    def _useful(self) -> list[Solution]:
+        """What competes: fits of sharp layers have large errors at small residuals, unless they leave little."""
+        return [early for early in self.kept if early.known["residual_left"] < USEFUL]
+
+    def _marches(self, solution: Solution, left: float) -> bool:
+        """Whether a march through time is possible in the seconds that are left, and wanted."""
+        return not self._useful and left >= MARCH and not obstacle(solution.system)
 
     def _corrected(self, solution: Solution, left: float) -> Solution:
         if self.within is None:
@@ -155,18 +180,18 @@ def _loss(solution: Solution) -> float:
     return solution.known.get("unseen_loss", solution.known["loss"])
 
 
-def _astray(solution: Solution) -> bool:
-    """Whether equations that are not linear keep too much of the residual that training began with."""
+def _missing(solution: Solution) -> float:
+    """How much of the residual that training began with is left; 0 for linear equations, which need no training."""
     losses, rows = solution.history.column("loss"), linearised(solution.problem)
-    if losses and losses[-1] < ASTRAY**2 * losses[0]:
-        return False
     with precision("float64"):
-        return rows is not None and not rows.affine()
+        if rows is not None and rows.affine():
+            return 0.0
+    return math.sqrt(losses[-1] / losses[0]) if losses and losses[0] > 0 else 1.0
 
 
 def _marched(solution: Solution, left: float) -> Solution:
     """What a march through time finds, where there is one and where a second stage left too much, if there was any."""
-    if obstacle(solution.system) or solution.known.get("residual_left", 1.0) < LEFT:
+    if solution.known.get("residual_left", 1.0) < LEFT:
         return solution
     logger.info("march through time: window after window by least squares")
     return solution.marched(windows=WINDOWS, features=FEATURES, seconds=left)

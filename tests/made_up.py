@@ -1,5 +1,6 @@
 """Small problems that tests of solutions use; `HEAT` and `DECAY` are sources, for files of their own."""
 
+import jax.numpy as jnp
 import numpy as np
 
 import pinnact as pn
@@ -69,4 +70,25 @@ def decay(equation=lambda u, rate: u.t + rate * u):
         equations={"decay": equation},
         conditions={"start": pn.On(domain.initial, lambda u: u - 1)},
         reference=lambda t: np.exp(-t),
+    )
+
+
+def fisher():
+    """u_t = u_xx / 10 + u (1 - u) + f between walls, with u = exp(-t) sin(pi x)."""
+    domain = pn.Interval(x=(0, 1)) * pn.Time(t=(0, 2))
+    exact = lambda x, t: jnp.exp(-t) * jnp.sin(jnp.pi * x)
+
+    def growth(u, x, t):
+        load = (jnp.pi**2 / 10 - 2) * exact(x, t) + exact(x, t) ** 2
+        return u.t - u.xx / 10 - u * (1 - u) - load
+
+    return pn.Problem(
+        domain,
+        equations={"growth": growth},
+        conditions={
+            "walls": pn.On(domain.boundary, lambda u: u),
+            "start": pn.On(domain.initial, lambda u, x: u - jnp.sin(jnp.pi * x)),
+        },
+        reference=exact,
+        name="fisher",
     )

@@ -1,12 +1,13 @@
 """The second stage: what least squares take away, what is kept, and the error estimate that comes of it."""
 
 import signal
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from made_up import heat
+from made_up import fisher, heat
 from scipy.spatial import KDTree
 
 import pinnact as pn
@@ -249,6 +250,27 @@ def test_the_plan_of_a_second_stage():
         assert not plan(**given).on and plan(**given).limits == given.get("limits", limits)
     whole = plan(correct=True, optimiser="lm")
     assert whole.on and whole.within is None and whole.limits == limits
+
+
+def test_training_goes_on_where_a_second_stage_would_bring_nothing(monkeypatch):
+    """By a tenth of the budget while the residual of what is not linear is large; at last to the end."""
+    problem, network = fisher(), pn.MLP(width=4, depth=1)
+    solution, run = pn.solve(problem, network, steps=2, points=POINTS), SimpleNamespace()
+
+    def until(seconds, left, problem=problem, budget=60.0, stopped="budget"):
+        run.limits = Limits(seconds)
+        solution.known |= {"seconds": seconds, "stopped": stopped}
+        solution.history.rows[0]["loss"], solution.history.rows[-1]["loss"] = 4.0, 4.0 * left**2
+        plan = planned(None, problem, network, "auto", Limits(budget), True)
+        return run.limits.budget if plan.longer(run, solution) else None
+
+    assert until(24.0, 0.02) == pytest.approx(30.0) and until(24.0, 0.005) is None
+    assert until(24.0, 0.5) == pytest.approx(30.0) and until(24.0, 0.5, budget=90.0) is None  # then it marches
+    assert until(40.0, 0.02) == pytest.approx(46.0) and until(43.0, 0.02) == pytest.approx(60.0)
+    assert until(43.0, 0.005) is None and until(50.0, 0.005) == pytest.approx(60.0)
+    assert until(60.1, 0.02) is None and until(24.0, 0.02, stopped="stalled") is None
+    solution = pn.solve(heat(), network, steps=2, points=POINTS)
+    assert until(24.0, 0.5, heat()) is None
 
 
 def test_a_signal_ends_a_second_stage_with_what_it_has(rough, monkeypatch):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from made_up import heat
+from made_up import fisher, heat
 
 import pinnact as pn
 from pinnact import marching, second_stage
@@ -27,27 +27,6 @@ MORE = {"windows": 3, "features": 150}
 
 def untrained(problem, network=None, **options):
     return pn.solve(problem, network or pn.MLP(width=4, depth=1), steps=1, points=POINTS, correct=False, **options)
-
-
-def fisher():
-    """u_t = u_xx / 10 + u (1 - u) + f between walls, with u = exp(-t) sin(pi x)."""
-    domain = pn.Interval(x=(0, 1)) * pn.Time(t=(0, 2))
-    exact = lambda x, t: jnp.exp(-t) * jnp.sin(jnp.pi * x)
-
-    def growth(u, x, t):
-        load = (jnp.pi**2 / 10 - 2) * exact(x, t) + exact(x, t) ** 2
-        return u.t - u.xx / 10 - u * (1 - u) - load
-
-    return pn.Problem(
-        domain,
-        equations={"growth": growth},
-        conditions={
-            "walls": pn.On(domain.boundary, lambda u: u),
-            "start": pn.On(domain.initial, lambda u, x: u - jnp.sin(jnp.pi * x)),
-        },
-        reference=exact,
-        name="fisher",
-    )
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 from made_up import heat
 
 import pinnact as pn
+from pinnact import collocation
 from pinnact.collocation import Points, ResidualAdaptive, available, squares
 from pinnact.lifts import for_problem
 from pinnact.model import Model, build_model
@@ -114,6 +115,25 @@ def test_points_are_redrawn_when_due(monkeypatch):
     monkeypatch.setattr(ResidualAdaptive, "redraw", watched)
     pn.solve(heat(), SMALL, steps=35, seed=2, points=Points(64, 8), resampling=ResidualAdaptive(every=10))
     assert due == [2010, 2020, 2030]
+    due.clear()
+    pn.solve(heat(), SMALL, steps=45, points=Points(64, 8), resampling=ResidualAdaptive(every=20, early=5))
+    assert due == [5, 10, 15, 20, 40]
+
+
+def test_candidates_are_seen_in_parts_as_large_as_the_batch(monkeypatch):
+    """One function is compiled for all, and one part is enough to see that there is no gap."""
+    sizes = []
+
+    def watched(system, name, model, batch):
+        sizes.append(len(batch.points))
+        return squares(system, name, model, batch)
+
+    monkeypatch.setattr(collocation, "squares", watched)
+    system, model, batches = held(peak(), Points(200))
+    for gap, parts in ((2.0, 1 + 1), (0.0, 5)):
+        sizes.clear()
+        ResidualAdaptive(gap=gap).redraw(system, model, batches, 1)
+        assert sizes == [200] * parts
 
 
 def test_squares_are_the_squared_residuals():
