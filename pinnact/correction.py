@@ -193,11 +193,11 @@ class _Fit:
         rows, columns = sum(rows.size for rows in self.shapes.values()), self.start.size
         if rows < columns:
             raise ValueError(f"points={points}: {rows} rows for {columns} coefficients; give more points")
-        needed, free = 8.0 * MATRICES * rows * columns, MOST * bytes_free()
-        if needed > free:
+        if not fits(rows, columns):
             raise ValueError(
-                f"a second stage of {columns} coefficients on {rows} rows needs about {needed / 1e9:.1f} GB, "
-                f"{free / 1e9:.1f} GB are free: give fewer points= or features="
+                f"a second stage of {columns} coefficients on {rows} rows needs about "
+                f"{8e-9 * MATRICES * rows * columns:.1f} GB, {1e-9 * MOST * bytes_free():.1f} GB are free: "
+                "give fewer points= or features="
             )
 
     def _at(self, p: Float[Array, " p"]) -> Model:
@@ -267,6 +267,11 @@ class _Fit:
     def taken(self) -> int:
         """How many steps were taken."""
         return len(self.unseen_norms) - 1
+
+
+def fits(rows: int, columns: int) -> bool:
+    """Whether the memory that is free is enough for the matrices of a second stage."""
+    return 8.0 * MATRICES * rows * columns <= MOST * bytes_free()
 
 
 def qr_rate() -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from pinnact.correction import qr_rate, sizes
+from pinnact.correction import fits, qr_rate, sizes
 from pinnact.interrupts import WORDS
 from pinnact.limits import Limits
 from pinnact.linearisation import linearised
@@ -26,7 +26,8 @@ logger = logging.getLogger("pinnact")
 TRAINED = 0.4  # the share of a budget that training gets: least squares take more off the error than its last half does
 MOST = 0.6  # and at most this share of what least squares before training have left of it
 LEAST = 10.0  # seconds of budget from which on a second stage pays
-SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)  # of its full size, the largest that is over in time
+SHARES = (2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25, 0.15)  # of its usual size, the largest that is over in time and fits
+STEPS = 4  # of a second stage of equations that are not linear, at most as a rule
 STAGE = 2.5  # times as long as its QR a second stage takes, with what is compiled
 FIRST, FIRST_POINTS = 300, 6  # waves before training, points for each
 FIRST_TIMES = (1, 2, 4, 8)  # how many times as many, one after the other
@@ -169,7 +170,8 @@ class SecondStagePlan:
         for share in SHARES:
             features, points = sizes(solution.problem, share)
             rows, columns = outputs * (points + self.parameters), outputs * features + self.parameters
-            if STAGE * 2.0 * rows * columns**2 / rate < left:
+            qrs = STAGE if share <= 1 else STEPS * STAGE  # more waves than usual only where all steps are over in time
+            if qrs * 2.0 * rows * columns**2 / rate < left and fits(rows, columns):
                 break
         logger.info("second stage: least squares on %d waves", features)
         return solution.corrected(features=features, points=points + self.parameters, seconds=left)

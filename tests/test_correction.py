@@ -252,6 +252,22 @@ def test_the_plan_of_a_second_stage():
     assert whole.on and whole.within is None and whole.limits == limits
 
 
+def test_the_second_stage_is_the_largest_that_is_over_in_time_and_fits(rough, monkeypatch):
+    taken = []
+    monkeypatch.setattr(type(rough), "corrected", lambda self, features, **_: taken.append(features))
+    plan = planned(None, heat(), pn.MLP(width=8, depth=1), "auto", Limits(60.0), True)
+    for rate, most in ((1e30, 10**9), (1e30, 1500), (1e30, 1), (1e-9, 10**9)):
+        monkeypatch.setattr(second_stage, "qr_rate", lambda rate=rate: rate)
+        monkeypatch.setattr(second_stage, "fits", lambda rows, columns, most=most: columns <= most)
+        plan._corrected(rough, left=30.0)
+    rows, columns = 15_000 + plan.parameters, 1000 + plan.parameters
+    monkeypatch.setattr(second_stage, "fits", lambda *_: True)
+    for seconds in (29.0, 31.0):  # of the usual size
+        monkeypatch.setattr(second_stage, "qr_rate", lambda s=seconds: 2.5 * 2 * rows * columns**2 / s)
+        plan._corrected(rough, left=30.0)
+    assert taken == [2000, 1400, 150, 150, 1000, 700]
+
+
 def test_training_goes_on_where_a_second_stage_would_bring_nothing(monkeypatch):
     """By a tenth of the budget while the residual of what is not linear is large; at last to the end."""
     problem, network = fisher(), pn.MLP(width=4, depth=1)
