@@ -55,6 +55,18 @@ def test_a_seed_that_began_with_others_goes_on_alone(tmp_path):
     assert alone.summary["resumed"] == [6] and alone.summary["steps"] == 9
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "ssbroyden"])
+def test_seeds_share_their_calls(optimiser, monkeypatch):
+    """Functions of Optax equal only themselves: every seed must ask for the same object."""
+    sizes, compute = [], together.Crew.compute
+    monkeypatch.setattr(
+        together.Crew, "compute", lambda self, *given: sizes.append(len(given[1])) or compute(self, *given)
+    )
+    monkeypatch.setattr(together, "gain", lambda runs: 1.0)
+    pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=3, steps=5, optimiser=optimiser, **SMALL)
+    assert set(sizes) == {3}
+
+
 def test_the_gain_is_measured():
     solutions = pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=3, steps=3, optimiser="adam", **SMALL)
     assert len({solution.summary["gain"] for solution in solutions}) == 1
