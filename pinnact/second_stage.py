@@ -39,7 +39,7 @@ MARCH = 40.0  # seconds of budget that must be left for a march to begin: it tak
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
 MOST_COORDINATES = 10  # tried no further
 MOST_ORDER = 2  # for a second stage after a march that was given up: fourth derivatives take minutes
-READY, MORE = 0.01, 0.1  # of the first residual: what is nonlinear trains on, by this share of a budget at a time
+READY, MORE = 0.005, 0.1  # of the first residual: what is nonlinear trains on, by this share of a budget at a time
 ASTRAY, LEFT = 0.03, 0.05  # of the first residual after training, of that after training by a second stage
 NO_SECOND = ("not finite", *WORDS.values())
 
