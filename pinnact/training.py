@@ -73,9 +73,9 @@ def solve(
     With a budget of 10 s and more the automatic optimiser begins with least squares on random waves, which solve many
     smooth problems without any training (`summary["stopped"]` is then `"solved"`). Else it trains for 0.4 of it,
     longer where a nonlinear equation keeps much of its residual, and a linear second stage by least squares takes about
-    what it needs of the rest (`Solution.corrected`; where it pays: `pinnact.second_stage`). Where training an evolution equation went astray, a march through time may take
-    its place (`Solution.marched`). `correct=True` puts a second stage after any training and its whole budget, with
-    nothing before it; `correct=False` leaves all of these out.
+    what it needs of the rest (`Solution.corrected`; where it pays: `pinnact.second_stage`). Where training an evolution
+    equation went astray, a march through time may take its place (`Solution.marched`). `correct=True` puts a second
+    stage after any training and its whole budget, with nothing before it; `correct=False` leaves all of these out.
 
     With `devices`, a number of JAX's devices or a sequence of them, the points of every step are spread over these; the
     result is the same to round-off. `engine` is how derivatives are taken: `Stochastic(k)` estimates Laplacians of many
