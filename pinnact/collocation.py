@@ -20,8 +20,9 @@ from pinnact.system import Batch, Batches, System
 class Points:
     """How many points: `interior` for equations, `condition` for each condition; drawn by `method`.
 
-    By default 2,000 interior points in up to two dimensions, 4,000 in more: few enough for fast steps, and where they
-    represent the residual badly, adaptive resampling notices (`ResidualAdaptive`).
+    By default 2,000 interior points in up to two dimensions, 4,000 in more, half as many for each mirror symmetry that
+    is built in: few enough for fast steps, and where they represent the residual badly, adaptive resampling notices
+    (`ResidualAdaptive`).
     """
 
     interior: int | None = None
@@ -38,7 +39,8 @@ class Points:
     def draw(self, system: System, seed: int, times: int = 1) -> Batches:
         """Batches of all groups, with `times` as many points as usual."""
         batches = {}
-        interior = times * (self.interior or (2000 if system.problem.domain.dimension <= 2 else 4000))
+        usual = (2000 if system.problem.domain.dimension <= 2 else 4000) // system.ansatz.folds
+        interior = times * (self.interior or usual)
         for i, (name, group) in enumerate(system.groups.items()):
             if group.observation is not None:
                 batches[name] = system.batch(group, system.problem.observations[group.observation].points)

@@ -31,7 +31,6 @@ from pinnact.interrupts import Interrupts
 from pinnact.memory import MOST, bytes_free
 from pinnact.model import Model, activation_label, build_model, describe, each, parts, smoothness
 from pinnact.precision import precision
-from pinnact.problem import Problem
 from pinnact.smoothness import check_smoothness
 from pinnact.system import Batches, System
 from pinnact.weights import Fixed
@@ -101,7 +100,7 @@ def _fitted(
     before = [part.seed for part in parts(network) if isinstance(part, Enriched)]
     first = each(network, lambda part: part.first if isinstance(part, Enriched) else part)
     number = max(before, default=-1) + 1 if seed is None else seed
-    usual = sizes(solution.problem)
+    usual = sizes(system)
     features, points = (usual[0] if features is None else features), (usual[1] if points is None else points)
     recipe = each(first, lambda part: Enriched(part, features, seed=number))
     check_smoothness(solution.problem, smoothness(recipe), f"the tangents of {activation_label(first)}")
@@ -128,10 +127,14 @@ def _fitted(
     return type(solution)(staged, found, solution.history, solution.score, solution.known, recipe), said, fit
 
 
-def sizes(problem: Problem, share: float = 1.0) -> tuple[int, int]:
-    """How many waves and points a second stage takes by default, or a share of these; for each of several unknowns."""
-    outputs = sum(unknown.size for unknown in problem.fields.values())
-    return max(1, int(share * FEATURES) // outputs), max(1, int(share * POINTS) // outputs)
+def sizes(system: System, share: float = 1.0) -> tuple[int, int]:
+    """How many waves and points a second stage takes by default, or a share of these; for each of several unknowns.
+
+    With mirror symmetries each point stands for several: of `folds` images, the root of `folds` times fewer are taken.
+    """
+    outputs = sum(unknown.size for unknown in system.problem.fields.values())
+    features, points = max(1, int(share * FEATURES) // outputs), max(1, int(share * POINTS) // outputs)
+    return features, int(points / math.sqrt(system.ansatz.folds))
 
 
 def error_estimate(solution: "Solution", **options: Any) -> dict[str, float]:

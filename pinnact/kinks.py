@@ -10,7 +10,7 @@ so that what is left, `v_t = S(d_x) v + N(v)`, starts from smooth data: for a ne
 trained `v` is the smooth part of `u0`; a trained field makes the waves right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -21,10 +21,12 @@ from numpy.polynomial import Polynomial
 from scipy.interpolate import CubicSpline
 
 SMOOTH_WAVES = 16  # waves per period up to which smooth data stay where they are, for the network to move
+VALUE_AND_SLOPE = ((2, 6),)  # how many jumps of value and derivatives, off polynomials of which degree
+SIX = (*VALUE_AND_SLOPE, (6, 8))  # where waves aren't damped, but travel on for good; noise may hide that many
 KINKED_WAVES = 5  # waves per period up to which a kink does: the network follows these, too
 TIMES = 401  # at which a field is sampled
-INTERVALS = 1600  # of time, at whose ends the waves are kept
-STEPS = 2  # of Runge-Kutta, at least, in each
+INTERVALS = 6400  # of time, at whose ends the waves are kept
+STEPS = 1  # of Runge-Kutta, at least, in each
 GRID = 512  # points in space on which a field is sampled and products are taken, at least
 MOST_TURN = 50.0  # of a wave by N in one interval
 MOST_DAMPED = 30.0  # exponent of a wave's decay in one interval
@@ -32,28 +34,38 @@ MOST_GROWTH = 20.0  # of the waves, beside any field
 Reaction = Callable[[Array], Array]  # N: outputs (n, m) to (n, m)
 
 
-def kinked_part(values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
+def kinked_part(
+    values: Float[np.ndarray, "n m"], jumps: Sequence[tuple[int, int]] = VALUE_AND_SLOPE
+) -> Float[np.ndarray, "n m"]:
     """The part of periodic samples that is not smooth across the seam (from the last sample back to the first).
 
-    The jumps of value and slope, read off polynomials through a sixteenth of the samples on either side, make a
-    periodic polynomial. Its waves faster than 5 a period are kept, of what is left those faster than 16.
+    The jumps of value and derivatives, read off polynomials through a sixteenth of the samples on either side, make a
+    periodic polynomial. Its waves faster than 5 a period are kept, of what is left those faster than 16. `jumps` are
+    how many are read off, and off polynomials of which degree: the pair that leaves least faster than 16 is taken.
     """
     n = len(values)
     part = np.empty_like(values)
-    bernoulli = [Polynomial([0.5, -1.0])]  # on a period of 1: each the integral of the one before, with mean zero
-    integral = bernoulli[0].integ()
-    bernoulli.append(integral - (integral.integ()(1.0) - integral.integ()(0.0)))
     waves = np.fft.rfftfreq(n, 1 / n)
     smooth, slow = np.exp(-((waves / SMOOTH_WAVES) ** 8)), np.exp(-((waves / KINKED_WAVES) ** 4))
-    window = np.arange(max(8, n // 16))  # a polynomial of degree 6 takes 7
     for i, column in enumerate(values.T):
-        first = Polynomial.fit(window / n, column[window], 6)
-        last = Polynomial.fit((window - len(window)) / n, column[window - len(window)], 6)
-        jumps = [first.deriv(order)(0.0) - last.deriv(order)(0.0) for order in (0, 1)]
-        polynomial = sum(jump * b(np.arange(n) / n) for jump, b in zip(jumps, bernoulli, strict=True))
-        kept = (1 - smooth) * np.fft.rfft(column - polynomial) + (1 - slow) * np.fft.rfft(polynomial)
-        part[:, i] = np.fft.irfft(kept, n)
+        polynomials = (_with_jumps(column, *each) for each in jumps)
+        pairs = [(polynomial, np.fft.rfft(column - polynomial)) for polynomial in polynomials]
+        polynomial, rest = min(pairs, key=lambda pair: float(np.linalg.norm((1 - smooth) * pair[1])))
+        part[:, i] = np.fft.irfft((1 - smooth) * rest + (1 - slow) * np.fft.rfft(polynomial), n)
     return part
+
+
+def _with_jumps(column: Float[np.ndarray, " n"], count: int, degree: int) -> Float[np.ndarray, " n"]:
+    """The periodic polynomial that has the first `count` jumps of these samples: of the value, the slope and so on."""
+    n = len(column)
+    window = 1 + np.arange(max(degree + 2, n // 16))  # mirror images of each other, without the seam
+    after, before = (Polynomial.fit(side / n, column[side], degree) for side in (window, -window))
+    bernoulli, total = Polynomial([0.5, -1.0]), np.zeros(n)  # on a period of 1
+    for order in range(count):
+        total += (after.deriv(order)(0.0) - before.deriv(order)(0.0)) * bernoulli(np.arange(n) / n)
+        integral = bernoulli.integ()
+        bernoulli = integral - (integral.integ()(1.0) - integral.integ()(0.0))  # of mean zero
+    return total
 
 
 class Waves:
@@ -75,7 +87,8 @@ class Waves:
         self.period, self.duration, self.reaction = period, duration, jax.jit(reaction)
         self.rates, self.vectors, self.inverse = rates, vectors, np.linalg.inv(vectors)
         self.size = max(2 * len(values), GRID)
-        kinked, n = kinked_part(values), len(values) // 2 + 1
+        damped = np.max(np.abs(rates.real)) * duration >= 1
+        kinked, n = kinked_part(values, VALUE_AND_SLOPE if damped else SIX), len(values) // 2 + 1
         self.kinked, self.still = (np.zeros(rates.shape, complex) for _ in range(2))
         self.kinked[:n], self.still[:n] = (self._spectrum(part) for part in (kinked, values - kinked))
         for spectrum in (self.kinked, self.still):  # of the fastest wave a transform holds both directions at once

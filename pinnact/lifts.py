@@ -2,11 +2,11 @@
 
 An unknown becomes `u(x) = lift(x) + factor(x) * network(x)`: the lift takes the prescribed values, the factor vanishes
 where they are prescribed. What conditions prescribe is found in `prescribed`, the lift is made in `transfinite`, or in
-`propagators` for initial values with kinks.
+`propagators` for initial values with kinks. Where all of them are built in, mirror symmetries are, too (`mirrors`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from pinnact.fields import Field
+from pinnact.mirrors import Mirror, mirrors
 from pinnact.operators import PointFunction
 from pinnact.prescribed import Prescribed, is_instant, misfits, prescribed, rough_starts
 from pinnact.problem import On, Problem
@@ -29,6 +30,7 @@ class Ansatz:
 
     `built_in` names the conditions that hold exactly; `notes` says, a line each, what was built in and what was not.
     `carry`, where there is one, makes the lift again along a field that is better known (None: the field is no use).
+    The outputs have the symmetry of each of `mirrors`.
     """
 
     lift: PointFunction | None
@@ -36,13 +38,21 @@ class Ansatz:
     built_in: tuple[str, ...]
     notes: tuple[str, ...]
     carry: Callable[[PointFunction], PointFunction | None] | None = None
+    mirrors: tuple[Mirror, ...] = ()
+
+    @property
+    def folds(self) -> int:
+        """How many places a point stands for: itself and its images."""
+        return 2 ** len(self.mirrors)
 
 
 def for_problem(problem: Problem, hard: bool = True) -> Ansatz:
     """The ansatz of a problem: its own where it has one, else what can be built in, or nothing with `hard=False`."""
     if not hard:
         return plain(problem)
-    return by_hand(problem) if problem.ansatz else build(problem)
+    ansatz = by_hand(problem) if problem.ansatz else build(problem)
+    found, notes = mirrors(problem, ansatz)
+    return replace(ansatz, mirrors=found, notes=ansatz.notes + notes)
 
 
 def plain(problem: Problem) -> Ansatz:

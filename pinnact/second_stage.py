@@ -168,7 +168,7 @@ class SecondStagePlan:
             return solution.corrected(seconds=left)
         outputs, rate = sum(unknown.size for unknown in solution.problem.fields.values()), qr_rate()
         for share in SHARES:
-            features, points = sizes(solution.problem, share)
+            features, points = sizes(solution.system, share)
             rows, columns = outputs * (points + self.parameters), outputs * features + self.parameters
             qrs = STAGE if share <= 1 else STEPS * STAGE  # more waves than usual only where all steps are over in time
             if qrs * 2.0 * rows * columns**2 / rate < left and fits(rows, columns):

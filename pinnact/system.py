@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from pinnact.domains import Region
 from pinnact.fields import Field
 from pinnact.lifts import Ansatz
+from pinnact.mirrors import symmetric
 from pinnact.model import Model
 from pinnact.operators import FEW, SUM, Engine, Index, PointFunction, automatic, estimated
 from pinnact.optimisers.base import MOST_JACOBIAN
@@ -107,7 +108,7 @@ class System:
 
     def carried(self, model: Model) -> "System | None":
         """The system with its lift carried beside the field of `model`; None where that is no use."""
-        lift = self.ansatz.carry and self.ansatz.carry(lambda point: self.ansatz.trial(model.outputs(point), point))
+        lift = self.ansatz.carry and self.ansatz.carry(self._added(model))
         if not lift:
             return None
         ansatz = replace(self.ansatz, lift=lift)
@@ -170,11 +171,13 @@ class System:
     def _outputs(self, model: Model) -> PointFunction:
         """All real outputs with what is built in, as a function of a point."""
 
-        def outputs(point: Array) -> Array:
-            network = self.ansatz.trial(model.outputs(point), point)
-            return network if self.ansatz.lift is None else network + self.ansatz.lift(point)
+        added, lift = self._added(model), self.ansatz.lift
+        return added if lift is None else lambda point: added(point) + lift(point)
 
-        return outputs
+    def _added(self, model: Model) -> PointFunction:
+        """What the networks add to the lift, as a function of a point."""
+        outputs = symmetric(model.outputs, self.ansatz.mirrors)
+        return lambda point: self.ansatz.trial(outputs(point), point)
 
     def lifted(self, points: Float[Array, "n d"]) -> Float[Array, "n m"] | None:
         """The lift of all real outputs at points, in slices that bound the memory; None without a lift."""
@@ -186,7 +189,7 @@ class System:
         self, model: Model, points: Float[Array, "n d"], lift: Float[Array, "n m"] | None
     ) -> dict[str, Float[Array, "n *k"]]:
         """The unknowns at points, given the lift there (`lifted`)."""
-        outputs = jax.vmap(lambda q: self.ansatz.trial(model.outputs(q), q))(points)
+        outputs = jax.vmap(self._added(model))(points)
         outputs = outputs if lift is None else outputs + lift
         fields = self.problem.fields.items()
         return {name: jax.vmap(unknown.assemble)(outputs[:, self.spans[name]]) for name, unknown in fields}
@@ -227,7 +230,7 @@ class System:
         problem, point, lift = self.problem, row.points, row.lift
         functions = self.functions(model)
         engine = self.engine if row.picked is None else partial(estimated, picked=row.picked)
-        table = engine(lambda q: self.ansatz.trial(model.outputs(q), q), point, self.indices(group))
+        table = engine(self._added(model), point, self.indices(group))
         if lift is not None:
             table = {index: value + lift[index] for index, value in table.items()}
         fields = {}

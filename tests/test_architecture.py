@@ -46,6 +46,7 @@ LEVELS = (
         "transfinite",
         "kinks",
         "linearisation",
+        "mirrors",
         "propagators",
         "characteristics",
         "smoothness",

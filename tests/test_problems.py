@@ -324,8 +324,8 @@ def test_the_kink_of_initial_values_is_not_frozen_into_the_lift(name):
     assert not smooth_periodic_extension(problem.domain, data, 2)
     sharp = lambda point: jnp.exp(200 * jnp.cos(2 * np.pi * point[0] / np.ptp(problem.domain.bounds["x"])) - 200)
     assert smooth_periodic_extension(problem.domain, sharp, 4)
-    (note,) = for_problem(problem).notes
-    assert note.startswith("start: built in") and "carried in time by the" in note
+    note, symmetry = for_problem(problem).notes
+    assert note.startswith("start: built in") and "carried in time by the" in note and "even about x=0" in symmetry
 
 
 def test_high_dimensions_stay_soft():
