@@ -10,8 +10,8 @@ so that what is left, `v_t = S(d_x) v + N(v)`, starts from smooth data: for a ne
 trained `v` is the smooth part of `u0`; a trained field makes the waves right.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +20,6 @@ from jaxtyping import Array, Complex, Float
 from numpy.polynomial import Polynomial
 from scipy.interpolate import CubicSpline
 
-SMOOTH_WAVES = 16  # waves per period up to which smooth data stay where they are, for the network to move
-VALUE_AND_SLOPE = ((2, 6),)  # how many jumps of value and derivatives, off polynomials of which degree
-SIX = (*VALUE_AND_SLOPE, (6, 8))  # where waves aren't damped, but travel on for good; noise may hide that many
 KINKED_WAVES = 5  # waves per period up to which a kink does: the network follows these, too
 TIMES = 401  # at which a field is sampled
 INTERVALS = 6400  # of time, at whose ends the waves are kept
@@ -34,21 +31,34 @@ MOST_GROWTH = 20.0  # of the waves, beside any field
 Reaction = Callable[[Array], Array]  # N: outputs (n, m) to (n, m)
 
 
-def kinked_part(
-    values: Float[np.ndarray, "n m"], jumps: Sequence[tuple[int, int]] = VALUE_AND_SLOPE
-) -> Float[np.ndarray, "n m"]:
+class Split(NamedTuple):
+    """Which `jumps` of value and derivatives are read off (how many, off polynomials of which degree), and up to how
+    many waves a period what then is left stays where it is, for the network to move.
+
+    Waves that are split off smooth data spread freely on either side, each the other's negative. Where nothing damps
+    them the network has to follow: there few are split off, and more jumps are read off first.
+    """
+
+    jumps: tuple[tuple[int, int], ...]
+    smooth: int
+
+
+DAMPED, TRAVELLING = Split(((2, 6),), 16), Split(((2, 6), (6, 8)), 24)
+
+
+def kinked_part(values: Float[np.ndarray, "n m"], split: Split = DAMPED) -> Float[np.ndarray, "n m"]:
     """The part of periodic samples that is not smooth across the seam (from the last sample back to the first).
 
     The jumps of value and derivatives, read off polynomials through a sixteenth of the samples on either side, make a
-    periodic polynomial. Its waves faster than 5 a period are kept, of what is left those faster than 16. `jumps` are
-    how many are read off, and off polynomials of which degree: the pair that leaves least faster than 16 is taken.
+    periodic polynomial. Its waves faster than 5 a period are kept, of what is left those faster than 16 or 24. So many
+    jumps are read off as leave least of these: noise may hide some.
     """
     n = len(values)
     part = np.empty_like(values)
     waves = np.fft.rfftfreq(n, 1 / n)
-    smooth, slow = np.exp(-((waves / SMOOTH_WAVES) ** 8)), np.exp(-((waves / KINKED_WAVES) ** 4))
+    smooth, slow = np.exp(-((waves / split.smooth) ** 8)), np.exp(-((waves / KINKED_WAVES) ** 4))
     for i, column in enumerate(values.T):
-        polynomials = (_with_jumps(column, *each) for each in jumps)
+        polynomials = (_with_jumps(column, *each) for each in split.jumps)
         pairs = [(polynomial, np.fft.rfft(column - polynomial)) for polynomial in polynomials]
         polynomial, rest = min(pairs, key=lambda pair: float(np.linalg.norm((1 - smooth) * pair[1])))
         part[:, i] = np.fft.irfft((1 - smooth) * rest + (1 - slow) * np.fft.rfft(polynomial), n)
@@ -88,7 +98,7 @@ class Waves:
         self.rates, self.vectors, self.inverse = rates, vectors, np.linalg.inv(vectors)
         self.size = max(2 * len(values), GRID)
         damped = np.max(np.abs(rates.real)) * duration >= 1
-        kinked, n = kinked_part(values, VALUE_AND_SLOPE if damped else SIX), len(values) // 2 + 1
+        kinked, n = kinked_part(values, DAMPED if damped else TRAVELLING), len(values) // 2 + 1
         self.kinked, self.still = (np.zeros(rates.shape, complex) for _ in range(2))
         self.kinked[:n], self.still[:n] = (self._spectrum(part) for part in (kinked, values - kinked))
         for spectrum in (self.kinked, self.still):  # of the fastest wave a transform holds both directions at once

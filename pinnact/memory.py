@@ -1,7 +1,8 @@
 """What a run will need of memory, from formulas that were fitted to what XLA reports, checked before anything is made.
 
 For p parameters and r rows an optimiser holds `numbers(r, p)` floats at its peak. Beside that, loss and gradient hold
-`3 k s` floats a point, for k derivatives that the equations take (the value among them) and s units of the networks.
+`3 k s` floats a point and each of its images in mirrors, for k derivatives that the equations take (the value among
+them) and s units of the networks.
 """
 
 import os
@@ -30,7 +31,7 @@ def bytes_needed(system: System, model: Any, batches: Batches, plan: Sequence[St
     for name, batch in batches.items():
         group, points = system.groups[name], len(batch.points)
         rows += points * len(group.residuals)
-        jets += points * sum(_carried(index, widest) for index in system.indices(group))
+        jets += points * system.ansatz.folds * sum(_carried(index, widest) for index in system.indices(group))
     each = jnp.zeros(()).dtype.itemsize
     field = 4 if system.mixed else each
     return max(

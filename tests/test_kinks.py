@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pinnact as pn
-from pinnact.kinks import SIX, Waves, kinked_part
+from pinnact.kinks import TRAVELLING, Waves, kinked_part
 from pinnact.lifts import build
 from pinnact.references import split_step, trigonometric_interpolant
 
@@ -42,7 +42,7 @@ def schroedinger_waves(values):
 def test_waves_beside_a_field_that_moves_take_what_the_kink_adds_to_it():
     u0 = np.stack([2 / np.cosh(X), 0 * X], axis=1)
     waves = schroedinger_waves(u0)
-    smooth = u0 - kinked_part(u0, SIX)
+    smooth = u0 - kinked_part(u0, TRAVELLING)
     spectrum = jnp.asarray(np.fft.fft(smooth, axis=0) / 256)
     k = jnp.asarray(2 * np.pi / PERIOD * np.fft.fftfreq(256, 1 / 256))
     still = lambda x: (jnp.exp(1j * k * x) @ spectrum).real
@@ -97,3 +97,12 @@ def test_beside_the_smooth_part_of_the_solution_nothing_of_the_kink_is_left():
 
     along_data, along_solution = fast(first), fast(rest(ansatz.carry(added)))
     assert along_solution[0] < along_data[0] / 10 and np.all(along_solution < 1e-8), (along_data, along_solution)
+
+
+def test_derivatives_that_jump_are_split_off_and_what_is_left_is_the_soliton():
+    """What stays of 2 sech x on [-5, 5], whose odd derivatives jump: the whole line's, 2 pi / 10 sech(pi^2 k / 10)."""
+    k = np.arange(8, 15)
+    left = 2 / np.cosh(X)[:, None] - kinked_part(2 / np.cosh(X)[:, None], TRAVELLING)
+    still = np.abs(np.fft.rfft(left, axis=0))[k, 0] / 256
+    share = np.exp(-((k / 24) ** 8))
+    np.testing.assert_allclose(still, share * 2 * np.pi / 10 / np.cosh(np.pi**2 * k / 10), rtol=0.05)
