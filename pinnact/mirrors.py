@@ -21,7 +21,7 @@ from pinnact.problem import Problem
 if TYPE_CHECKING:
     from pinnact.lifts import Ansatz
 
-POINTS, TABLES = 16, 3  # where, and for how many made-up fields, the equations are compared
+POINTS, TABLES = 2048, 3  # where all is compared, no fewer than are trained on; made-up fields for the equations
 MOST_OUTPUTS = 6  # whose signs are tried, 64 of them
 SAME, ZERO = 1e-10, 1e-15  # relative difference up to which numbers are equal, lifts that are round-off: sin(pi)
 

@@ -80,6 +80,8 @@ def test_the_signs_of_several_unknowns():
         (evolution(), {0: (1.0,)}),
         (evolution(start=lambda x: jnp.sin(pi * x)), {0: (-1.0,)}),
         (evolution(start=lambda x: jnp.sin(pi * x / 2) + 1e-6 * jnp.sin(pi * x)), {}),  # data have none
+        (evolution(start=lambda x: jnp.exp(-(((x - 0.5) / 0.02) ** 2))), {}),  # few points see it
+        (evolution(lambda u, x: u.t - (1 + jnp.exp(-(((x - 0.5) / 0.01) ** 2))) * u.xx), {}),
         (evolution(lambda u: u.t - u.xx - u.x), {}),  # the equation has none
         (evolution(lambda u, x: u.t - x * (2 - x) * u.xx), {0: (1.0,)}),
         (evolution(lambda u, x: u.t - (1 + x) * u.xx), {}),
