@@ -6,7 +6,7 @@ mean `(f(x) + S f(R x)) / 2`, which can be nothing else, and need half of the po
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -58,7 +58,7 @@ def mirrors(problem: Problem, ansatz: "Ansatz") -> tuple[tuple[Mirror, ...], tup
     """The mirror symmetries of a problem on a box, each checked by evaluation, and a note on each.
 
     Only where all conditions are built in, which makes theirs that of the lift and of its factor, and where no second
-    solution could break it: of linear equations, and of evolution equations, which take their symmetry from the start.
+    solution could break it: of linear equations, and of evolution from a start, from which it takes its symmetry.
     """
     domain, rows = problem.domain, linearised(problem)
     count = sum(unknown.size for unknown in problem.fields.values())
@@ -66,13 +66,14 @@ def mirrors(problem: Problem, ansatz: "Ansatz") -> tuple[tuple[Mirror, ...], tup
     known = not (problem.ansatz or problem.observations or problem.inferred)
     if rows is None or domain.axes is None or not (everything and known) or count > MOST_OUTPUTS:
         return (), ()
-    if not (rows.affine() if domain.time is None else domain.time not in domain.periodic):
+    starts = any(condition.region.kind == "initial" for condition in problem.conditions.values())
+    if not (starts or (domain.time is None and rows.affine())):
         return (), ()
-    found, notes = [], []
+    found, notes, sides = [], [], _Sides(rows, ansatz, count)
     for axis, name in enumerate(domain.space):
         about = sum(domain.bounds[name])
         for signs in itertools.product((1.0, -1.0), repeat=count):
-            if _holds(rows, axis, about, np.array(signs)) and (of_raw := _raw(ansatz, problem, axis, about, signs)):
+            if sides.agree(axis, about, np.array(signs)) and (of_raw := sides.raw(axis, about, signs)):
                 found.append(Mirror(axis, about, of_raw))
                 notes.append(_note(problem, name, about / 2, signs))
                 break
@@ -86,42 +87,44 @@ def _note(problem: Problem, coordinate: str, centre: float, signs: Sequence[floa
     return f"symmetry: {', '.join(said)} about {coordinate}={centre:g}"
 
 
-def _holds(rows: Rows, axis: int, about: float, signs: np.ndarray) -> bool:
-    """Whether each equation, at a reflected point and given the reflected field, says what it said, or its negative."""
-    points = jnp.asarray(rows.problem.domain.sample(POINTS, seed=3))
-    draw, flips = np.random.default_rng(0), {index: signs * _parity(index, axis) for index in sorted(rows.indices)}
-    at, image = jax.jit(jax.vmap(rows, in_axes=(None, 0))), lambda p: _image(p, axis, about)
-    for _ in range(TABLES):
-        table = {index: draw.normal(size=rows.size) for index in flips}
-        here = np.asarray(at(table, points))
-        there = np.asarray(at({i: flips[i] * value for i, value in table.items()}, jax.vmap(image)(points)))
-        if not all(_same(a, b) or _same(a, -b) for a, b in zip(here.T, there.T, strict=True)):
-            return False
-    return True
+class _Sides:
+    """What a problem says at points, to be compared with what it says at their images; compiled once a function."""
+
+    def __init__(self, rows: Rows, ansatz: "Ansatz", count: int) -> None:
+        draw, of_point = np.random.default_rng(0), lambda f: jax.jit(jax.vmap(f))
+        self.indices, self.equations = sorted(rows.indices), jax.jit(jax.vmap(rows, in_axes=(None, 0)))
+        self.lift = None if ansatz.lift is None else of_point(ansatz.lift)
+        self.factor = of_point(lambda point: ansatz.trial(jnp.ones(count), point))
+        self.points = jnp.asarray(rows.problem.domain.sample(POINTS, seed=3))
+        self.tables = [{index: draw.normal(size=rows.size) for index in self.indices} for _ in range(TABLES)]
+
+    def agree(self, axis: int, about: float, signs: np.ndarray) -> bool:
+        """Whether each equation, at a reflected point and given the reflected field, says what it said, or minus it."""
+        flips, images = {index: signs * _parity(index, axis) for index in self.indices}, self._images(axis, about)
+        for table in self.tables:
+            here = np.asarray(self.equations(table, self.points))
+            there = np.asarray(self.equations({i: flips[i] * value for i, value in table.items()}, images))
+            if not all(_same(a, b) or _same(a, -b) for a, b in zip(here.T, there.T, strict=True)):
+                return False
+        return True
+
+    def raw(self, axis: int, about: float, signs: Sequence[float]) -> tuple[float, ...] | None:
+        """The signs of the raw outputs: those of the factor are left out; None where lift or factor differ."""
+        images = self._images(axis, about)
+        if self.lift is not None:
+            here, there = np.asarray(self.lift(self.points)), np.asarray(self.lift(images))
+            if not (_same(here, np.asarray(signs) * there) or np.max(np.abs(here)) <= ZERO):
+                return None
+        here, there = np.asarray(self.factor(self.points)), np.asarray(self.factor(images))
+        own = [sign if _same(a, b) else -sign if _same(a, -b) else 0.0 for a, b, sign in zip(here.T, there.T, signs)]
+        return tuple(own) if all(own) else None
+
+    def _images(self, axis: int, about: float) -> Array:
+        return jax.vmap(lambda point: _image(point, axis, about))(self.points)
 
 
 def _parity(index: Index, axis: int) -> float:
     return 1.0 if index[:1] == (SUM,) else (-1.0) ** index.count(axis)
-
-
-def _raw(
-    ansatz: "Ansatz", problem: Problem, axis: int, about: float, signs: Sequence[float]
-) -> tuple[float, ...] | None:
-    """The signs of the raw outputs, those of the factor that they take left out; None where lift or factor differ."""
-    points = jnp.asarray(problem.domain.sample(POINTS, seed=4))
-    ones, image = jnp.ones(len(signs)), lambda p: _image(p, axis, about)
-
-    def pair(function: Callable[[Array], Array]) -> tuple[np.ndarray, np.ndarray]:
-        both = jax.jit(jax.vmap(lambda p: (function(p), function(image(p)))))(points)
-        return np.asarray(both[0]), np.asarray(both[1])
-
-    if ansatz.lift is not None:
-        here, there = pair(ansatz.lift)
-        if not (_same(here, np.asarray(signs) * there) or np.max(np.abs(here)) <= ZERO):
-            return None
-    here, there = pair(lambda p: ansatz.trial(ones, p))
-    own = [sign if _same(a, b) else -sign if _same(a, -b) else 0.0 for a, b, sign in zip(here.T, there.T, signs)]
-    return tuple(own) if all(own) else None
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

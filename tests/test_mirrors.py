@@ -100,6 +100,11 @@ def test_only_what_data_and_equation_and_coefficients_share(problem, expected):
     assert signs(problem) == expected
 
 
+def test_none_where_no_start_picks_one_of_several_solutions():
+    walls = {"walls": pn.On(LINE.boundary, lambda u: u)}
+    assert signs(pn.Problem(LINE, equations={"e": lambda u: u.t - u.xx - jnp.exp(u)}, conditions=walls)) == {}
+
+
 def test_none_where_conditions_are_penalties_or_data_say_more():
     assert signs(evolution(), hard=False) == {}
     assert signs(evolution(ansatz={"u": lambda u, x, t: t * x * (2 - x) * u})) == {}

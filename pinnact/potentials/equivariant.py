@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pinnact.activations import AbstractActivation, silu
-from pinnact.networks import Dense
+from pinnact.networks import Dense, dense_layers
 from pinnact.potentials.atomic import shifts
 from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.cutoffs import Radial
@@ -42,8 +42,7 @@ class Pair(eqx.Module):
     @staticmethod
     def of(inputs: int, hidden: int, outputs: int, key: PRNGKeyArray) -> "Pair":
         """With random weights."""
-        k_first, k_second = jax.random.split(key)
-        return Pair(Dense(inputs, hidden, k_first), Dense(hidden, outputs, k_second))
+        return Pair(*dense_layers([(inputs, hidden), (hidden, outputs)], list(jax.random.split(key))))
 
     def __call__(self, activation: AbstractActivation, x: Float[Array, "a m"]) -> Float[Array, "a n"]:
         return jax.vmap(self.second)(activation(jax.vmap(self.first)(x)))

@@ -1,5 +1,6 @@
 """A network of the inverse distances of one molecule, symmetrised over the permutations that its bonds allow."""
 
+import itertools
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pinnact.activations import AbstractActivation, silu
-from pinnact.networks import Dense
+from pinnact.networks import Dense, dense_layers
 from pinnact.potentials.configurations import Configurations
 from pinnact.potentials.matching import Matching
 from pinnact.potentials.potential import AbstractPotential
@@ -122,9 +123,8 @@ class InvariantMLP:
         deviation = np.sqrt(np.mean((inverse - centre) ** 2))
         sizes = [pairs.shape[1], *[self.width] * self.depth, 1]
         keys = jax.random.split(key, len(sizes) - 1)
-        layers = tuple(Dense(m, n, k) for m, n, k in zip(sizes[:-1], sizes[1:], keys, strict=True))
         return Invariant(
-            layers=layers,
+            layers=tuple(dense_layers(list(itertools.pairwise(sizes)), list(keys))),
             activation=self.activation,
             pairs=pairs,
             permutations=permutations,
