@@ -2,7 +2,9 @@
 
 import logging
 import math
+import threading
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,6 +24,7 @@ from pinnact.limits import Limits
 from pinnact.model import Model, Networks, build_model, describe
 from pinnact.optimisers import AbstractOptimiser, Stage, described, stages
 from pinnact.placement import AbstractPlacement
+from pinnact.precision import precision
 from pinnact.resuming import RECOVERIES, Position, resume, save
 from pinnact.scoring import Score
 from pinnact.solution import Solution
@@ -82,6 +85,20 @@ class Run:
         self.lift_error = self.score.errors(self._values(jnp.zeros_like(self.good))) if built_in else None
         self.state = None if saved is None else resume(self, saved)
         self.prepared = True
+
+    def compiling(self) -> threading.Thread:
+        """A thread, begun, that compiles what the first stage takes; what fails there will fail again in training."""
+
+        device = jax.config.jax_default_device  # it belongs to a thread, as the precision does
+
+        def work() -> None:
+            with precision(self.precision), jax.default_device(device), suppress(Exception):
+                watch = self.watch(1)
+                self.flat.compile(self.plan[0].optimiser, self.good, self.batches, self.loss_weights, watch)
+
+        thread = threading.Thread(target=work, name="compiling")
+        thread.start()
+        return thread
 
     def train(self) -> Wishes:
         """Run all stages and return the solution with the last good parameters."""

@@ -60,7 +60,8 @@ class SecondStagePlan:
 
         Waves of the untrained network, first few and then twice as many, as long as each time leaves a tenth of the
         residual of the time before; no training follows where that has gone down to `SOLVED` of it, or to `USEFUL`
-        with too little time left for training.
+        with too little time left for training. Meanwhile the training of equations that are not linear, which seldom
+        can do without, is compiled.
         """
         if self.within is None:
             return None
@@ -68,6 +69,13 @@ class SecondStagePlan:
         run.prepare()
         if run.at.resumed or run.interrupts.stopped:
             return None
+        compiling = None if _linear(run.system.problem) else run.compiling()
+        found = self._fitted(run, began, self.within)
+        if found is None and compiling is not None:
+            compiling.join()
+        return found
+
+    def _fitted(self, run: "Run", began: float, within: float) -> Solution | None:
         outputs, best = sum(unknown.size for unknown in run.system.problem.fields.values()), 1.0
         for times in FIRST_TIMES:
             features, before = max(1, times * FIRST // outputs), time.perf_counter()
@@ -85,13 +93,13 @@ class SecondStagePlan:
                 return self._before(run, found.known["stopped"])
             logger.info("before training: least squares on %d waves leave %.0e of the residual", features, left)
             enough, best = left < SOLVED or not left < best / 10, min(best, left)
-            until = began + self.within * (1.0 if best < USEFUL else EARLY)
+            until = began + within * (1.0 if best < USEFUL else EARLY)
             if enough or now + GROWTH * (now - before) > until:
                 break
         spent = run.solution().known["seconds"]
-        if best < SOLVED or (best < USEFUL and self.within - spent < LEAST):
+        if best < SOLVED or (best < USEFUL and within - spent < LEAST):
             return self._before(run, "solved")
-        trained = min(TRAINED * self.within, MOST * (self.within - spent))
+        trained = min(TRAINED * within, MOST * (within - spent))
         run.limits = replace(run.limits, budget=spent + trained)
         return None
 
@@ -184,11 +192,16 @@ def _loss(solution: Solution) -> float:
 
 def _missing(solution: Solution) -> float:
     """How much of the residual that training began with is left; 0 for linear equations, which need no training."""
-    losses, rows = solution.history.column("loss"), linearised(solution.problem)
-    with precision("float64"):
-        if rows is not None and rows.affine():
-            return 0.0
+    losses = solution.history.column("loss")
+    if _linear(solution.problem):
+        return 0.0
     return math.sqrt(losses[-1] / losses[0]) if losses and losses[0] > 0 else 1.0
+
+
+def _linear(problem: Problem) -> bool:
+    """Whether the equations are."""
+    with precision("float64"):
+        return (rows := linearised(problem)) is not None and rows.affine()
 
 
 def _marched(solution: Solution, left: float) -> Solution:

@@ -175,6 +175,25 @@ def test_smooth_problems_are_solved_before_any_training():
     assert known["residual_left"] < 1e-9 and row["heat"] == pytest.approx(known["loss"])
 
 
+@pytest.mark.parametrize(("problem", "ready"), [(heat(), False), (fisher(), True)])
+def test_training_is_compiled_meanwhile_where_equations_are_not_linear(problem, ready, monkeypatch):
+    """The training that follows finds its functions ready, from the same parameters as ever."""
+    stepped = []
+
+    def attempted(self, run, of=second_stage.SecondStagePlan.attempted):
+        assert of(self, run) is None
+        evaluated, at, start = run.flat._evaluated, run.plan[0].optimiser, np.array(run.good)
+        assert (evaluated._cache_size(), run.flat._chunk[0] is at) == (int(ready), ready)
+        stepped.append(next(run.train()))
+        assert evaluated._cache_size() == 1 and np.array_equal(run.good, start)
+        return self._before(run, "solved")
+
+    monkeypatch.setattr(second_stage.SecondStagePlan, "attempted", attempted)
+    monkeypatch.setattr(second_stage.SecondStagePlan, "_fitted", lambda *_: None)
+    pn.solve(problem, pn.MLP(width=4, depth=1), budget=10)
+    assert len(stepped) == 1
+
+
 def test_waves_alone_are_fitted_where_nothing_is_trained(rough):
     """On penalties, vectors and integrals the rows of the Jacobian are told apart as the residuals are."""
     alone = rough.corrected(features=60, points=300, tangents=False)
