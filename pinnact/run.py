@@ -88,7 +88,6 @@ class Run:
 
     def compiling(self) -> threading.Thread:
         """A thread, begun, that compiles what the first stage takes; what fails there will fail again in training."""
-
         device = jax.config.jax_default_device  # it belongs to a thread, as the precision does
 
         def work() -> None:

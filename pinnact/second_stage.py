@@ -76,6 +76,7 @@ class SecondStagePlan:
         return found
 
     def _fitted(self, run: "Run", began: float, within: float) -> Solution | None:
+        """The same, of a run that is prepared and `began` to be then, with a budget of so many seconds."""
         outputs, best = sum(unknown.size for unknown in run.system.problem.fields.values()), 1.0
         for times in FIRST_TIMES:
             features, before = max(1, times * FIRST // outputs), time.perf_counter()
