@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pinnact.correction import least_squares
 from pinnact.features import drawn
+from pinnact.fitting import least_squares
 from pinnact.interrupts import Interrupts
 from pinnact.linearisation import linearised
 from pinnact.model import Model, build_model, each
@@ -250,7 +250,7 @@ class _March:
         c, size, steps = blank, norm(blank, fitted), 0
         while steps < STEPS and not self.signals.stopped:
             rows, columns = (np.asarray(part) / math.sqrt(len(fitted[2])) for part in self.linear(*fitted, c))
-            step, left = least_squares(columns.reshape(rows.size, -1), -rows.ravel())
+            step, left = least_squares(np.column_stack([columns.reshape(rows.size, -1), -rows.ravel()]))
             step = step.reshape(c.shape)
             tried = ((h, norm(c + h * step, fitted)) for h in 0.5 ** np.arange(HALVINGS))
             length, after = next(((h, after) for h, after in tried if after < size), (0.0, size))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from pinnact.correction import fits, qr_rate, sizes
+from pinnact.correction import sizes
+from pinnact.fitting import fits, qr_rate
 from pinnact.interrupts import WORDS
 from pinnact.limits import Limits
 from pinnact.linearisation import linearised
@@ -176,11 +177,11 @@ class SecondStagePlan:
         if self.within is None:
             return solution.corrected(seconds=left)
         outputs, rate = sum(unknown.size for unknown in solution.problem.fields.values()), qr_rate()
+        steps = 1 if _linear(solution.problem) else STEPS
         for share in SHARES:
             features, points = sizes(solution.system, share)
             rows, columns = outputs * (points + self.parameters), outputs * features + self.parameters
-            qrs = STAGE if share <= 1 else STEPS * STAGE  # more waves than usual only where all steps are over in time
-            if qrs * 2.0 * rows * columns**2 / rate < left and fits(rows, columns):
+            if steps * STAGE * 2.0 * rows * columns**2 / rate < left and fits(rows, columns):
                 break
         logger.info("second stage: least squares on %d waves", features)
         return solution.corrected(features=features, points=points + self.parameters, seconds=left)

@@ -67,6 +67,7 @@ LEVELS = (
         "engines",
     ),
     (
+        "fitting",
         "correction",
         "marching",
         "second_stage",

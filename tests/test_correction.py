@@ -1,6 +1,7 @@
 """The second stage: what least squares take away, what is kept, and the error estimate that comes of it."""
 
 import signal
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
@@ -11,12 +12,14 @@ from made_up import fisher, heat
 from scipy.spatial import KDTree
 
 import pinnact as pn
-from pinnact import correction, second_stage
+from pinnact import correction, fitting, second_stage
 from pinnact.features import Enriched, drawn
 from pinnact.limits import Limits
+from pinnact.model import build_model
 from pinnact.networks import Inputs
 from pinnact.precision import precision
 from pinnact.second_stage import planned
+from pinnact.system import System
 
 SMALL = {"features": 200, "points": 800}
 POINTS = pn.Points(interior=200, condition=50)
@@ -61,7 +64,7 @@ def test_another_second_stage_is_kept_only_where_it_is_better(corrected):
 
 
 def test_where_nothing_can_be_fitted_there_is_no_estimate(rough, monkeypatch):
-    monkeypatch.setattr(correction, "least_squares", lambda a, b: (np.zeros(a.shape[1]), 1.0))
+    monkeypatch.setattr(fitting, "least_squares", lambda matrix: (np.zeros(matrix.shape[1] - 1), 1.0))
     found = rough.corrected(**SMALL)
     assert found.error() == rough.error() and found.summary["residual_left"] == 1
     assert np.isnan(rough.error_estimate(**SMALL)["u"])
@@ -194,8 +197,8 @@ def test_training_is_compiled_meanwhile_where_equations_are_not_linear(problem, 
     assert len(stepped) == 1
 
 
-def test_waves_alone_are_fitted_where_nothing_is_trained(rough):
-    """On penalties, vectors and integrals the rows of the Jacobian are told apart as the residuals are."""
+def test_waves_alone_are_fitted_where_nothing_is_trained(rough, monkeypatch):
+    """On penalties and integrals, slice by slice, rows and slopes are those of the whole, and told apart as these."""
     alone = rough.corrected(features=60, points=300, tangents=False)
     stage = alone.model.networks[0]
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(stage.direction)) and np.any(stage.coefficients)
@@ -206,15 +209,38 @@ def test_waves_alone_are_fitted_where_nothing_is_trained(rough):
     conditions["mean"] = pn.Integral(line.interior, lambda u: u, equals=0.3)
     problem = pn.Problem(line, equations={"e": lambda u, x: u.xx + jnp.sin(5 * x)}, conditions=conditions)
     soft = pn.solve(problem, pn.MLP(width=6, depth=1), steps=1, hard=False, correct=False)
+    monkeypatch.setattr(fitting, "SLICE", 70)  # of 200 points: the last of three slices is filled up
     with precision("float64"):
-        fit = correction._fitted(soft, 40, 200, tangents=False)[2]
-        p, batches = fit.start + 0.1, fit.unseen[0]
-        sums = {
-            k: float(np.sum(np.asarray(r) ** 2))
-            for k, r in fit.system.weighted(fit._at(p), batches, fit.weights).items()
-        }
-    found = fit.parts(p, batches)
-    assert list(found) == list(sums) and all(found[name] == pytest.approx(sums[name], rel=1e-9) for name in sums)
+        for tangents in (False, True):
+            fit = correction._fitted(soft, 40, 200, tangents=tangents)[2]
+            p, batches = fit.start + 0.1, fit.unseen[0]
+            weighted = fit.system.weighted(fit._at(p), batches, fit.weights)
+            sums = {name: float(np.sum(np.asarray(rows) ** 2)) for name, rows in weighted.items()}
+            assert fit.squares(p, batches) == pytest.approx(sums, rel=1e-9)
+            rows, slopes = fit.system.jacobian(fit._at(p), batches, fit.weights, fit.trained)
+            whole = np.column_stack([slopes, -rows])
+            np.testing.assert_allclose(fit.equations(p, batches), whole, rtol=1e-9, atol=1e-9 * np.max(np.abs(whole)))
+
+
+def test_with_another_lift_the_first_step_starts_from_the_trained_field():
+    """Of an equation with u^2, residuals extrapolated from the trained field miss those with the other lift by the
+    square of how far the lifts are apart."""
+    known = pn.solve(fisher(), pn.MLP(width=6, depth=1), steps=20, points=POINTS)
+    apart = lambda point: 0.1 * point[1:] * jnp.sin(jnp.pi * point[:1])
+    lift = known.system.ansatz.lift
+    moved = replace(known.system.ansatz, lift=lambda point: lift(point) + apart(point))
+    with precision("float64"):
+        other = System(known.problem, moved, known.system.engine)
+        blank = build_model(known.problem, Enriched(known.network, 20), jax.random.key(0))
+        models = known.model, correction._staged(blank, known.model)
+        fit = fitting.Fit(other, *models, 300, 0, True, known.system)
+        found = fit.equations(fit.start, fit.batches, fit.before)
+        rows, slopes = known.system.jacobian(fit._at(fit.start), fit.before, fit.weights, fit.trained)
+        there = other.rows(fit._at(fit.start), fit.batches, fit.weights)
+        square = jax.vmap(apart)(fit.batches["interior"].points)[:, 0] ** 2 / np.sqrt(300)
+    assert np.max(square) > 1e-4 and np.max(np.abs(there - rows)) > 1e-3
+    np.testing.assert_allclose(found[:, :-1], slopes, rtol=1e-9, atol=1e-9 * np.max(np.abs(slopes)))
+    np.testing.assert_allclose(-found[:, -1], there - square, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("useful", [1e-3, pytest.param(0.0, marks=pytest.mark.slow)])
@@ -244,7 +270,7 @@ def test_what_fails_in_the_second_stage_leaves_the_trained_solution(monkeypatch,
     def fails(*_):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(correction, "least_squares", fails)
+    monkeypatch.setattr(fitting, "least_squares", fails)
     monkeypatch.setattr(correction, "FEATURES", 20)
     monkeypatch.setattr(correction, "POINTS", 200)
     solution = pn.solve(heat(), pn.MLP(width=6, depth=1), steps=5, points=POINTS, optimiser="adam", correct=True)
@@ -309,17 +335,17 @@ def test_training_goes_on_where_a_second_stage_would_bring_nothing(monkeypatch):
 
 
 def test_a_signal_ends_a_second_stage_with_what_it_has(rough, monkeypatch):
-    monkeypatch.setattr(correction, "REACHED", 0.0)
-    monkeypatch.setattr(correction, "ROUND_OFF", 0.0)
-    monkeypatch.setattr(correction, "PROGRESS", 2.0)
-    solver, calls = correction.least_squares, []
+    monkeypatch.setattr(fitting, "REACHED", 0.0)
+    monkeypatch.setattr(fitting, "ROUND_OFF", 0.0)
+    monkeypatch.setattr(fitting, "PROGRESS", 2.0)
+    solver, calls = fitting.least_squares, []
 
     def interrupted(*arguments):
         calls.append(1)
         signal.raise_signal(signal.SIGTERM)
         return solver(*arguments)
 
-    monkeypatch.setattr(correction, "least_squares", interrupted)
+    monkeypatch.setattr(fitting, "least_squares", interrupted)
     found = rough.corrected(**SMALL)
     assert len(calls) == 1 and found.summary["stopped"] == "terminated" and found.error()["u"] < rough.error()["u"]
 
@@ -327,7 +353,7 @@ def test_a_signal_ends_a_second_stage_with_what_it_has(rough, monkeypatch):
 def test_a_narrow_load_that_few_points_miss_is_not_taken_for_solved(monkeypatch):
     """It lies where neither the points that are fitted nor the first others are, but some of all the others."""
     square = pn.Rectangle(x=(0, 1), y=(0, 1))
-    seen, others, *more = (square.interior.sample(600, "sobol", k * correction.UNSEEN).points for k in range(1, 10))
+    seen, others, *more = (square.interior.sample(600, "sobol", k * fitting.UNSEEN).points for k in range(1, 10))
     from_both = KDTree(np.concatenate([seen, others])).query(np.concatenate(more))[0]
     middle, radius = np.concatenate(more)[np.argmax(from_both)], 0.9 * np.max(from_both)
     load = lambda x, y: 1e3 * jnp.maximum(0, 1 - ((x - middle[0]) ** 2 + (y - middle[1]) ** 2) / radius**2) ** 4
@@ -338,6 +364,6 @@ def test_a_narrow_load_that_few_points_miss_is_not_taken_for_solved(monkeypatch)
     )
     rough, left = pn.solve(problem, pn.MLP(width=6, depth=1), steps=1, correct=False), {}
     for unseen in (600, 4800):
-        monkeypatch.setattr(correction, "POINTS", unseen)
+        monkeypatch.setattr(fitting, "POINTS", unseen)
         left[unseen] = rough.corrected(features=100, points=600, tangents=False).summary["residual_left"]
     assert left[600] < 1e-3 and left[4800] > 0.1

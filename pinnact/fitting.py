@@ -1,0 +1,248 @@
+"""The least squares of a second stage: Gauss-Newton steps of coefficients that enter the field linearly.
+
+The Jacobian of all rows is computed in slices of points, whose numbers stay in the processor's caches, and written into
+the one matrix that a Householder QR overwrites: its columns are as good as dependent (numerical ranks of a half), and
+normal equations would lose half of the digits that QR keeps.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.linalg import lstsq, qr
+
+from pinnact.collocation import Points, ResidualAdaptive
+from pinnact.interrupts import Interrupts
+from pinnact.memory import MOST, bytes_free
+from pinnact.model import Model
+from pinnact.system import Batches, System
+from pinnact.weights import Fixed
+
+POINTS = 15_000  # for one real unknown, as a rule: waves of hidden units are sharp, and fewer points miss that
+SMALLEST = 1e-13  # relative size of the singular values that count
+PROGRESS = 0.9  # a step that leaves more than this of the residual is the last
+REACHED = 1.1  # times what the linear equations leave: another step would bring nothing
+ROUND_OFF = 1e-10  # of the first residual, from where on steps only move the last digits
+LITTLE = 0.1  # of the first residual on some unseen points: where no more is left, all of them are looked at
+HALVINGS = 6
+MATRICES = 2  # of rows times columns that are held at once, with the triangles that are left of one
+SLICE = 128  # points whose rows are computed at once: 0.6 to 0.9 times as long as all at once
+UNSEEN = 7919  # what is added to seeds of points, so that they are none of those of training
+
+
+class Fit:
+    """The least-squares problem of one correction: `model` is `first` with a second stage whose numbers are 0.
+
+    `trained_with` is the system that `first` was trained under, where `system` has another lift: the first step starts
+    from the trained field, not from what the network adds up to with the new lift, which may be far worse.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        first: Model,
+        model: Model,
+        points: int,
+        seed: int,
+        tangents: bool,
+        trained_with: System | None = None,
+    ) -> None:
+        nothing = jax.tree.map(lambda _: False, model)
+        along = lambda n: jax.tree.leaves(n.direction) if tangents else []
+        own = lambda m: [part for n in m.networks for part in (*along(n), n.coefficients)]
+        self.system, self.trained = system, eqx.tree_at(own, nothing, [True] * len(own(model)))
+        trained, self.rest = eqx.partition(model, self.trained)
+        flat, self.unravel = jax.flatten_util.ravel_pytree(trained)
+        self.start = np.asarray(flat)
+        # As many unseen points as usual, or a narrow feature that few points miss would pass as solved.
+        draws = [1, *range(2, 2 + min(8, max(1, POINTS // points)))]
+        drawn, *self.unseen = (Points(interior=points).draw(system, seed + k * UNSEEN) for k in draws)
+        self.batches, self.before = drawn, None
+        if tangents:  # where the trained residual is large: after a change of the lift it is large elsewhere
+            self.batches = ResidualAdaptive().spread(trained_with or system, first, drawn, seed + UNSEEN)
+        if trained_with:
+            self.batches, self.before = system.relifted(self.batches), trained_with.relifted(self.batches)
+        self.weights, self.unseen_norms = Fixed().start(system), []
+        self._jacobian = jax.jit(lambda p, part: system.jacobian(self._at(p), part, self.weights, self.trained))
+        self._towards = jax.jit(self._rows_towards)
+        weighted = lambda p, batches: system.weighted(self._at(p), batches, self.weights)
+        self.shapes = jax.eval_shape(weighted, self.start, self.batches)
+        squares = jax.jit(lambda p, part: {name: jnp.sum(rows**2) for name, rows in weighted(p, part).items()})
+        # Of few coefficients, the Jacobian is computed sooner than another function is compiled.
+        self._squares = squares if tangents else lambda p, part: self._split(self._jacobian(p, part)[0], part)
+        rows, columns = self._size, self.start.size
+        if rows < columns:
+            raise ValueError(f"points={points}: {rows} rows for {columns} coefficients; give more points")
+        if not fits(rows, columns):
+            raise ValueError(
+                f"a second stage of {columns} coefficients on {rows} rows needs about "
+                f"{8e-9 * MATRICES * rows * columns:.1f} GB, {1e-9 * MOST * bytes_free():.1f} GB are free: "
+                "give fewer points= or features="
+            )
+
+    def _at(self, p: Float[Array, " p"]) -> Model:
+        """The model with these coefficients."""
+        return eqx.combine(self.unravel(p), self.rest)
+
+    @property
+    def _size(self) -> int:
+        """The number of rows."""
+        return sum(rows.size for rows in self.shapes.values())
+
+    def _widths(self, name: str) -> list[int]:
+        """The rows that a point of a group has of each of its residuals."""
+        return [self.shapes[residual].shape[1] for residual in self.system.groups[name].residuals]
+
+    def _split(self, rows: Any, part: Batches) -> dict[str, Any]:
+        """The sum of the squares of each residual, out of the rows of a part."""
+        (name,) = part
+        widths = self._widths(name)
+        own = np.split(np.asarray(rows).reshape(-1, sum(widths)), np.cumsum(widths)[:-1], axis=1)
+        return {k: np.sum(each**2) for k, each in zip(self.system.groups[name].residuals, own, strict=True)}
+
+    def _rows_towards(self, p: Array, part: Batches, other: Batches) -> Array:
+        """The rows of a part, and by how much they change with its lift, to first order."""
+        with_lift = lambda lifts: self.system.rows(
+            self._at(p), {name: batch._replace(lift=lifts[name]) for name, batch in part.items()}, self.weights
+        )
+        lift, lifts = ({name: batch.lift for name, batch in batches.items()} for batches in (part, other))
+        rows, change = jax.jvp(with_lift, (lift,), (jax.tree.map(jnp.subtract, lifts, lift),))
+        return rows + change
+
+    def equations(self, p: Any, batches: Batches, before: Batches | None = None) -> Float[np.ndarray, "rows p+1"]:
+        """The matrix `(J, -r)`; with the batches of the trained field, J is taken there, and r is extrapolated."""
+        matrix, at = np.empty((self._size, self.start.size + 1), order="F"), 0
+        parts = zip(_sliced(self.system, before or batches), _sliced(self.system, batches), strict=True)
+        for (part, count), (other, _) in parts:
+            rows, slopes = self._jacobian(p, part)
+            rows = self._towards(p, part, other) if before else rows
+            (name,) = part
+            to = at + count * sum(self._widths(name))
+            matrix[at:to, :-1], matrix[at:to, -1] = slopes[: to - at], -rows[: to - at]
+            at = to
+        return matrix
+
+    def squares(self, p: Any, batches: Batches) -> dict[str, float]:
+        """The sum of the squares of each residual, weighted as in the loss."""
+        found: dict[str, float] = {}
+        for part, _ in _sliced(self.system, batches):
+            for name, square in self._squares(p, part).items():
+                found[name] = found.get(name, 0.0) + float(square)
+        return found
+
+    def mean_squares(self, p: Any, batches: Batches) -> dict[str, float]:
+        """The mean square of each residual."""
+        return {k: square / float(self.weights[k]) for k, square in self.squares(p, batches).items()}
+
+    def norm(self, p: Any, batches: Batches) -> float:
+        """The root of the loss."""
+        return math.sqrt(sum(self.squares(p, batches).values()))
+
+    def elsewhere(self, p: Any) -> float:
+        """The same at points that are not fitted: all of them, where the first do not say that much is left."""
+        found = self.norm(p, self.unseen[0])
+        if not self.unseen_norms or found > LITTLE * self.unseen_norms[0]:
+            return found
+        others = (self.norm(p, batches) for batches in self.unseen[1:])
+        return math.sqrt(sum((other**2 for other in others), found**2) / len(self.unseen))
+
+    def other(self, system: System, model: Model) -> float:
+        """The same of another model under a system with another lift."""
+        loss = jax.jit(lambda batches: system.loss(model, batches, self.weights))
+        return math.sqrt(sum(float(loss(system.relifted(batches))) for batches in self.unseen) / len(self.unseen))
+
+    def run(self, steps: int, until: float, signals: Interrupts) -> Model:
+        """The model at the end.
+
+        Also `unseen_norms`, the norm of the residual at points that are not fitted before and after each of the steps
+        `taken`, and the mean `squares_at_end` of the residuals at those that are.
+        """
+        p, least = self.start, 0.0
+        self.unseen_norms.append(self.elsewhere(p))
+        for number in range(steps):
+            began = time.perf_counter()
+            if signals.stopped:
+                break
+            before = None if number else self.before
+            matrix = self.equations(p, self.batches, before)
+            began = began if number else time.perf_counter()  # the first Jacobian was compiled, no other will be
+            norm = self.norm(p, self.batches) if before else float(np.linalg.norm(matrix[:, -1]))
+            least = least or ROUND_OFF * norm
+            if signals.stopped or not math.isfinite(norm):
+                break
+            step, left = least_squares(matrix)
+            del matrix
+            lengths = 0.5 ** np.arange(HALVINGS)
+            tried = ((length, self.norm(p + length * step, self.batches)) for length in lengths)
+            length, after = next(((length, after) for length, after in tried if after < norm), (0.0, norm))
+            elsewhere = self.elsewhere(p + length * step)
+            if not elsewhere < self.unseen_norms[-1]:
+                break
+            p, previous, norm = p + length * step, norm, after
+            self.unseen_norms.append(elsewhere)
+            now = time.perf_counter()
+            if norm > PROGRESS * previous or norm < max(REACHED * left, least) or now + (now - began) > until:
+                break
+        self.at_end = self.mean_squares(p, self.batches)
+        return self._at(jnp.asarray(p))
+
+    @property
+    def taken(self) -> int:
+        """How many steps were taken."""
+        return len(self.unseen_norms) - 1
+
+
+def fits(rows: int, columns: int) -> bool:
+    """Whether the memory that is free is enough for the matrices of a second stage."""
+    return 8.0 * MATRICES * rows * columns <= MOST * bytes_free()
+
+
+def qr_rate() -> float:
+    """Flops a second of a QR on this machine as it is now, timed in a few hundredths of a second."""
+    matrix = np.random.default_rng(0).normal(size=(2000, 400))
+    began = time.perf_counter()
+    qr(matrix, mode="r", overwrite_a=True, check_finite=False)
+    return 2.0 * matrix.size * matrix.shape[1] / (time.perf_counter() - began)
+
+
+def least_squares(matrix: Float[np.ndarray, "m n+1"]) -> tuple[np.ndarray, float]:
+    """The shortest x of those that minimise `|a x - b|`, and that norm, of the `matrix` (a, b); columns of a are scaled
+    to 1. It is overwritten where it is in Fortran's order.
+
+    The QR without pivots runs at the speed of matrix products and leaves a triangle of n + 1 columns, on which pivoting
+    is cheap: the digits are those of pivoting on a itself (Golub and Van Loan 2013, section 5.4).
+    """
+    found: Any = qr(matrix, mode="raw", overwrite_a=True, check_finite=False)
+    slopes, right = found[1][:, :-1], found[1][:, -1]
+    size = np.linalg.norm(slopes, axis=0)
+    size = np.where(size > SMALLEST * np.max(size), size, np.inf)  # what does nothing gets nothing
+    found = lstsq(slopes / size, right, cond=SMALLEST, lapack_driver="gelsy", check_finite=False)
+    x = found[0] / size
+    return x, float(np.linalg.norm(slopes @ x - right))
+
+
+def _sliced(system: System, batches: Batches) -> Iterator[tuple[Batches, int]]:
+    """Parts of batches, each of one group, whose rows are those of the whole one after the other, and how many of their
+    points count: the last part of a group repeats a point. An integral condition has one row, and is one part.
+    """
+    for name, group in system.groups.items():
+        if name not in batches:
+            continue
+        batch, count = batches[name], len(batches[name].points)
+        if group.integral is not None:
+            yield {name: batch}, 1
+            continue
+        size = -(-count // -(-count // SLICE))
+        whole = jax.tree.map(np.asarray, batch._replace(shares=batch.shares * (size / count)))
+        for at in range(0, count, size):
+            which = np.arange(at, at + size)
+            own, within = np.minimum(which, count - 1), which < count
+            part = jax.tree.map(lambda leaf, own=own: leaf[own], whole)
+            yield {name: part._replace(shares=part.shares * within)}, int(np.sum(within))
