@@ -314,7 +314,10 @@ def test_the_second_stage_is_the_largest_that_is_over_in_time_and_fits(rough, mo
 
 
 def test_training_goes_on_where_a_second_stage_would_bring_nothing(monkeypatch):
-    """By a tenth of the budget while the residual of what is not linear is large; at last to the end."""
+    """By a tenth of the budget while the residual of what is not linear is large; at last to the end. And by what a
+    second stage leaves: twice what its QR should take is kept for it."""
+    machine = {"rate": 1e-9}
+    monkeypatch.setattr(second_stage, "qr_rate", lambda: machine["rate"])
     problem, network = fisher(), pn.MLP(width=4, depth=1)
     solution, run = pn.solve(problem, network, steps=2, points=POINTS), SimpleNamespace()
 
@@ -332,6 +335,12 @@ def test_training_goes_on_where_a_second_stage_would_bring_nothing(monkeypatch):
     assert until(60.1, 0.02) is None and until(24.0, 0.02, stopped="stalled") is None
     solution = pn.solve(heat(), network, steps=2, points=POINTS)
     assert until(24.0, 0.5, heat()) is None
+    monkeypatch.setattr(second_stage, "fits", lambda *_: True)
+    plan = planned(None, heat(), network, "auto", Limits(60.0), True)
+    rows, columns = 2 * 15_000 / np.sqrt(2) + plan.parameters, 2000 + plan.parameters
+    machine["rate"] = 2.5 * 2 * rows * columns**2 / 10.0
+    assert until(24.0, 0.5, heat()) == pytest.approx(40.0, abs=0.01)
+    assert until(35.0, 0.5, heat()) is None  # by less than a tenth: not at all
 
 
 def test_a_signal_ends_a_second_stage_with_what_it_has(rough, monkeypatch):
