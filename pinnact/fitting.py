@@ -162,7 +162,7 @@ class Fit:
         """The model at the end.
 
         Also `unseen_norms`, the norm of the residual at points that are not fitted before and after each of the steps
-        `taken`, and the mean `squares_at_end` of the residuals at those that are.
+        `taken`, and `at_end`, the mean squares of the residuals at those that are.
         """
         p, least = self.start, 0.0
         self.unseen_norms.append(self.elsewhere(p))
