@@ -19,6 +19,7 @@ from pinnact.model import Networks, build_model, smoothness
 from pinnact.precision import precision
 from pinnact.problem import Problem
 from pinnact.solution import Solution
+from pinnact.system import System
 
 if TYPE_CHECKING:
     from pinnact.run import Run
@@ -35,7 +36,7 @@ FIRST_TIMES = (1, 2, 4, 8)  # how many times as many, one after the other
 SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training at all, and where there is little time
 EARLY = 0.3  # the share of a budget within which more waves are tried where fewer left much
 GROWTH = 2  # times as long as a fit takes one of twice as many waves
-SPARED = 2.0  # times as long as a second stage should take: what is left beyond that goes to training
+SPARED = 2.0  # times as long as a second stage of linear equations should take: training gets what is left beyond
 LAST = 0.2  # the share of a budget that must be left for either to begin
 MARCH = 40.0  # seconds of budget that must be left for a march to begin: it takes a minute and more
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
@@ -62,7 +63,8 @@ class SecondStagePlan:
 
         Waves of the untrained network, first few and then twice as many, as long as each time leaves a tenth of the
         residual of the time before; no training follows where that has gone down to `SOLVED` of it, or to `USEFUL`
-        with too little time left for training. Meanwhile the training of equations that are not linear, which seldom
+        with too little time left for training. Training of linear equations gets all of a long budget that the largest
+        second stage leaves. Meanwhile the training of equations that are not linear, which seldom
         can do without, is compiled.
         """
         if self.within is None:
@@ -102,7 +104,10 @@ class SecondStagePlan:
         spent = run.solution().known["seconds"]
         if best < SOLVED or (best < USEFUL and within - spent < LEAST):
             return self._before(run, "solved")
-        trained = min(TRAINED * within, MOST * (within - spent))
+        left = within - spent
+        trained = min(TRAINED * within, MOST * left)
+        if _linear(run.system.problem):  # others may need the rest for further steps, or for a march
+            trained = max(trained, left - SPARED * self._sized(run.system, left)[2])
         run.limits = replace(run.limits, budget=spent + trained)
         return None
 
@@ -114,23 +119,17 @@ class SecondStagePlan:
     def longer(self, run: "Run", solution: Solution) -> bool:
         """Whether training goes on, and then for how long.
 
-        To the end of the budget where it is too late for anything else; by a tenth of it where equations that are not
-        linear keep much of their residual (`READY`): tangents of a network that has not found its layers yet bring
-        nothing; and by what a second stage leaves of a long budget.
+        To the end of the budget where it is too late for anything else; and by a tenth of it where equations that are
+        not linear keep much of their residual (`READY`): tangents of a network that has not found its layers yet bring
+        nothing.
         """
         known, within = solution.known, self.within
         if within is None or known["stopped"] != "budget" or known["seconds"] >= within:
             return False
         left, missing = within - known["seconds"], _missing(solution)
-        in_time = left >= LAST * within
-        if in_time and missing > ASTRAY and self._marches(solution, left):
+        if left >= LAST * within and (missing <= READY or (missing > ASTRAY and self._marches(solution, left))):
             return False
         more = MORE * within if left >= (LAST + MORE) * within else left
-        if in_time and missing <= READY:
-            spare = left - SPARED * self._sized(solution, left)[2]
-            if spare < more:
-                return False
-            more = spare
         run.limits = replace(run.limits, budget=known["seconds"] + more)
         return True
 
@@ -183,16 +182,16 @@ class SecondStagePlan:
     def _corrected(self, solution: Solution, left: float) -> Solution:
         if self.within is None:
             return solution.corrected(seconds=left)
-        features, points, _ = self._sized(solution, left)
+        features, points, _ = self._sized(solution.system, left)
         logger.info("second stage: least squares on %d waves", features)
         return solution.corrected(features=features, points=points, seconds=left)
 
-    def _sized(self, solution: Solution, left: float) -> tuple[int, int, float]:
+    def _sized(self, system: System, left: float) -> tuple[int, int, float]:
         """Waves, points and seconds of the largest second stage that is over in the seconds `left` and fits."""
-        outputs, rate = sum(unknown.size for unknown in solution.problem.fields.values()), qr_rate()
-        steps, found = 1 if _linear(solution.problem) else STEPS, (1, 1, math.inf)
+        outputs, rate = sum(unknown.size for unknown in system.problem.fields.values()), qr_rate()
+        steps, found = 1 if _linear(system.problem) else STEPS, (1, 1, math.inf)
         for share in SHARES:
-            features, points = sizes(solution.system, share)
+            features, points = sizes(system, share)
             rows, columns = outputs * (points + self.parameters), outputs * features + self.parameters
             found = features, points + self.parameters, steps * STAGE * 2.0 * rows * columns**2 / rate
             if found[2] < left and fits(rows, columns):

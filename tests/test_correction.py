@@ -313,11 +313,8 @@ def test_the_second_stage_is_the_largest_that_is_over_in_time_and_fits(rough, mo
     assert taken == [2000, 1400, 150, 150, 1000, 700]
 
 
-def test_training_goes_on_where_a_second_stage_would_bring_nothing(monkeypatch):
-    """By a tenth of the budget while the residual of what is not linear is large; at last to the end. And by what a
-    second stage leaves: twice what its QR should take is kept for it."""
-    machine = {"rate": 1e-9}
-    monkeypatch.setattr(second_stage, "qr_rate", lambda: machine["rate"])
+def test_training_goes_on_where_a_second_stage_would_bring_nothing():
+    """By a tenth of the budget while the residual of what is not linear is large; at last to the end."""
     problem, network = fisher(), pn.MLP(width=4, depth=1)
     solution, run = pn.solve(problem, network, steps=2, points=POINTS), SimpleNamespace()
 
@@ -335,12 +332,23 @@ def test_training_goes_on_where_a_second_stage_would_bring_nothing(monkeypatch):
     assert until(60.1, 0.02) is None and until(24.0, 0.02, stopped="stalled") is None
     solution = pn.solve(heat(), network, steps=2, points=POINTS)
     assert until(24.0, 0.5, heat()) is None
+
+
+def test_training_of_linear_equations_gets_what_a_second_stage_leaves(monkeypatch):
+    """Twice what its QR should take is kept for it; and 0.4 of the budget at least is for training."""
+    known = {"seconds": 0.0, "residual_left": 1.0, "stopped": None}
+    network, given = pn.MLP(width=4, depth=1), SimpleNamespace(known=known)
+    given.corrected = lambda **_: given
     monkeypatch.setattr(second_stage, "fits", lambda *_: True)
-    plan = planned(None, heat(), network, "auto", Limits(60.0), True)
-    rows, columns = 2 * 15_000 / np.sqrt(2) + plan.parameters, 2000 + plan.parameters
-    machine["rate"] = 2.5 * 2 * rows * columns**2 / 10.0
-    assert until(24.0, 0.5, heat()) == pytest.approx(40.0, abs=0.01)
-    assert until(35.0, 0.5, heat()) is None  # by less than a tenth: not at all
+    for problem, seconds, expected in ((heat(), 10.0, 40.0), (heat(), 25.0, 24.0), (fisher(), 2.5, 24.0)):
+        plan = planned(None, problem, network, "auto", Limits(60.0), True)
+        rows, columns = int(30_000 / np.sqrt(2)) + plan.parameters, 2000 + plan.parameters
+        rate = 2.5 * 2 * rows * columns**2 / seconds
+        monkeypatch.setattr(second_stage, "qr_rate", lambda rate=rate: rate)
+        system = pn.solve(problem, network, steps=1, points=POINTS).system
+        run = SimpleNamespace(system=system, limits=plan.limits, solution=lambda: given)
+        assert plan._fitted(run, 0.0, 60.0) is None
+        assert run.limits.budget == pytest.approx(expected, abs=0.01)
 
 
 def test_a_signal_ends_a_second_stage_with_what_it_has(rough, monkeypatch):
