@@ -51,12 +51,12 @@ def corrected(
     """The solution with a second stage of its tangents and of `features` random waves, fitted in at most `steps`.
 
     On `points` of the interior (1,000 waves and 15,000 points for one real unknown, `sizes`); a step costs about
-    `2 rows columns^2` operations and a few matrices of rows times columns numbers, with a column for each parameter of
-    the network and for each wave and output. No step begins that would end after `seconds`, going by those before it.
-    A solution that has a second stage gets another one, with waves of other random numbers (`seed`, by default one more
-    than before). Where the residual is not smaller on points that were not fitted either, the solution stays as it was.
-    Without `tangents`, waves alone are fitted, on points that don't follow the residual: for networks that have not
-    been trained.
+    `2 rows columns^2` operations and two matrices of rows times columns numbers at most, with a column for each
+    parameter of the network and for each wave and output. No step begins that would end after `seconds`, going by
+    those before it. A solution that has a second stage gets another one, with waves of other random numbers (`seed`, by
+    default one more than before). Where the residual is not smaller on points that were not fitted either, the
+    solution stays as it was. Without `tangents`, waves alone are fitted, on points that don't follow the residual: for
+    networks that have not been trained.
 
     Raises SmoothnessError where tangents of the network, rougher than itself by one order, are too rough.
     """
