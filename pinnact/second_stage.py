@@ -5,6 +5,7 @@ import math
 import signal
 import time
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -63,9 +64,8 @@ class SecondStagePlan:
 
         Waves of the untrained network, first few and then twice as many, as long as each time leaves a tenth of the
         residual of the time before; no training follows where that has gone down to `SOLVED` of it, or to `USEFUL`
-        with too little time left for training. Training of linear equations gets all of a long budget that the largest
-        second stage leaves. Meanwhile the training of equations that are not linear, which seldom
-        can do without, is compiled.
+        with too little time left for training. Linear equations are then trained for all of a long budget that the
+        largest second stage leaves. The training of others, which can seldom do without, is compiled meanwhile.
         """
         if self.within is None:
             return None
@@ -212,6 +212,7 @@ def _missing(solution: Solution) -> float:
     return math.sqrt(losses[-1] / losses[0]) if losses and losses[0] > 0 else 1.0
 
 
+@lru_cache(maxsize=1)  # asked several times a run
 def _linear(problem: Problem) -> bool:
     """Whether the equations are."""
     with precision("float64"):
