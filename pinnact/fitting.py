@@ -1,8 +1,7 @@
 """The least squares of a second stage: Gauss-Newton steps of coefficients that enter the field linearly.
 
-The Jacobian of all rows is computed in slices of points, whose numbers stay in the processor's caches, and written into
-the one matrix that a Householder QR overwrites: its columns are as good as dependent (numerical ranks of a half), and
-normal equations would lose half of the digits that QR keeps.
+The Jacobian of all rows is computed in slices of points, whose numbers stay in the processor's caches, and stacked into
+the one matrix of the least squares (`pinnact.least_squares`).
 """
 
 import math
@@ -16,24 +15,23 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.linalg import lstsq, qr
 
 from pinnact.collocation import Points, ResidualAdaptive
 from pinnact.interrupts import Interrupts
-from pinnact.memory import MOST, bytes_free
+from pinnact.least_squares import MATRICES, fits, least_squares, stacked
+from pinnact.memory import MOST, bytes_free, device
 from pinnact.model import Model
 from pinnact.system import Batches, System
 from pinnact.weights import Fixed
 
 POINTS = 15_000  # for one real unknown, as a rule: waves of hidden units are sharp, and fewer points miss that
-SMALLEST = 1e-13  # relative size of the singular values that count
 PROGRESS = 0.9  # a step that leaves more than this of the residual is the last
 REACHED = 1.1  # times what the linear equations leave: another step would bring nothing
 ROUND_OFF = 1e-10  # of the first residual, from where on steps only move the last digits
 LITTLE = 0.1  # of the first residual on some unseen points: where no more is left, all of them are looked at
 HALVINGS = 6
-MATRICES = 2  # of rows times columns that are held at once, with the triangles that are left of one
-SLICE = 128  # points whose rows are computed at once: 0.6 to 0.9 times as long as all at once
+SLICE = 128  # points whose rows a processor computes at once: 0.6 to 0.9 times as long as all at once
+WIDE_SLICE = 4096  # and an accelerator, which waits for each of its calls rather than for its caches
 UNSEEN = 7919  # what is added to seeds of points, so that they are none of those of training
 
 
@@ -116,18 +114,19 @@ class Fit:
         rows, change = jax.jvp(with_lift, (lift,), (jax.tree.map(jnp.subtract, lifts, lift),))
         return rows + change
 
-    def equations(self, p: Any, batches: Batches, before: Batches | None = None) -> Float[np.ndarray, "rows p+1"]:
+    def equations(self, p: Any, batches: Batches, before: Batches | None = None) -> Float[Any, "rows p+1"]:
         """The matrix `(J, -r)`; with the batches of the trained field, J is taken there, and r is extrapolated."""
-        matrix, at = np.empty((self._size, self.start.size + 1), order="F"), 0
-        parts = zip(_sliced(self.system, before or batches), _sliced(self.system, batches), strict=True)
-        for (part, count), (other, _) in parts:
-            rows, slopes = self._jacobian(p, part)
-            rows = self._towards(p, part, other) if before else rows
-            (name,) = part
-            to = at + count * sum(self._widths(name))
-            matrix[at:to, :-1], matrix[at:to, -1] = slopes[: to - at], -rows[: to - at]
-            at = to
-        return matrix
+
+        def parts() -> Iterator[tuple[Any, Any]]:
+            pairs = zip(_sliced(self.system, before or batches), _sliced(self.system, batches), strict=True)
+            for (part, count), (other, _) in pairs:
+                rows, slopes = self._jacobian(p, part)
+                rows = self._towards(p, part, other) if before else rows
+                (name,) = part
+                own = count * sum(self._widths(name))
+                yield slopes[:own], rows[:own]
+
+        return stacked(parts(), (self._size, self.start.size + 1))
 
     def squares(self, p: Any, batches: Batches) -> dict[str, float]:
         """The sum of the squares of each residual, weighted as in the loss."""
@@ -173,7 +172,7 @@ class Fit:
             before = None if number else self.before
             matrix = self.equations(p, self.batches, before)
             began = began if number else time.perf_counter()  # the first Jacobian was compiled, no other will be
-            norm = self.norm(p, self.batches) if before else float(np.linalg.norm(matrix[:, -1]))
+            norm = self.norm(p, self.batches) if before else float(jnp.linalg.norm(matrix[:, -1]))
             least = least or ROUND_OFF * norm
             if signals.stopped or not math.isfinite(norm):
                 break
@@ -199,35 +198,6 @@ class Fit:
         return len(self.unseen_norms) - 1
 
 
-def fits(rows: int, columns: int) -> bool:
-    """Whether the memory that is free is enough for the matrices of a second stage."""
-    return 8.0 * MATRICES * rows * columns <= MOST * bytes_free()
-
-
-def qr_rate() -> float:
-    """Flops a second of a QR on this machine as it is now, timed in a few hundredths of a second."""
-    matrix = np.random.default_rng(0).normal(size=(2000, 400))
-    began = time.perf_counter()
-    qr(matrix, mode="r", overwrite_a=True, check_finite=False)
-    return 2.0 * matrix.size * matrix.shape[1] / (time.perf_counter() - began)
-
-
-def least_squares(matrix: Float[np.ndarray, "m n+1"]) -> tuple[np.ndarray, float]:
-    """The shortest x of those that minimise `|a x - b|`, and that norm, of the `matrix` (a, b); columns of a are scaled
-    to 1. It is overwritten where it is in Fortran's order.
-
-    The QR without pivots runs at the speed of matrix products and leaves a triangle of n + 1 columns, on which pivoting
-    is cheap: the digits are those of pivoting on a itself (Golub and Van Loan 2013, section 5.4).
-    """
-    found: Any = qr(matrix, mode="raw", overwrite_a=True, check_finite=False)
-    slopes, right = found[1][:, :-1], found[1][:, -1]
-    size = np.linalg.norm(slopes, axis=0)
-    size = np.where(size > SMALLEST * np.max(size), size, np.inf)  # what does nothing gets nothing
-    found = lstsq(slopes / size, right, cond=SMALLEST, lapack_driver="gelsy", check_finite=False)
-    x = found[0] / size
-    return x, float(np.linalg.norm(slopes @ x - right))
-
-
 def _sliced(system: System, batches: Batches) -> Iterator[tuple[Batches, int]]:
     """Parts of batches, each of one group, whose rows are those of the whole one after the other, and how many of their
     points count: the last part of a group repeats a point. An integral condition has one row, and is one part.
@@ -239,7 +209,7 @@ def _sliced(system: System, batches: Batches) -> Iterator[tuple[Batches, int]]:
         if group.integral is not None:
             yield {name: batch}, 1
             continue
-        size = -(-count // -(-count // SLICE))
+        size = -(-count // -(-count // (SLICE if device().platform == "cpu" else WIDE_SLICE)))
         whole = jax.tree.map(np.asarray, batch._replace(shares=batch.shares * (size / count)))
         for at in range(0, count, size):
             which = np.arange(at, at + size)

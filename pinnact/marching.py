@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pinnact.features import drawn
-from pinnact.fitting import least_squares
 from pinnact.interrupts import Interrupts
+from pinnact.least_squares import least_squares
 from pinnact.linearisation import linearised
 from pinnact.model import Model, build_model, each
 from pinnact.networks import Inputs

@@ -47,12 +47,15 @@ def _carried(index: Index, widest: int) -> int:
     return 1 + (len(index) - 1 if len(index) <= FEW + 1 else min(len(index) - 1, widest))
 
 
+def device() -> Any:
+    """JAX's default device."""
+    return jax.config.jax_default_device or jax.devices()[0]
+
+
 def bytes_free() -> float:
     """Bytes that are free on JAX's default device; infinite where it can't be known."""
-    device = jax.config.jax_default_device or jax.devices()[0]
-    stats: Mapping[str, int] = (
-        (getattr(device, "memory_stats", lambda: None)() or {}) if device.platform != "cpu" else {}
-    )
+    found = device()
+    stats: Mapping[str, int] = (getattr(found, "memory_stats", lambda: None)() or {}) if found.platform != "cpu" else {}
     if "bytes_limit" in stats:
         return float(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
     try:

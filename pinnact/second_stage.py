@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from pinnact.correction import sizes
-from pinnact.fitting import fits, qr_rate
 from pinnact.interrupts import WORDS
+from pinnact.least_squares import fits, timed
 from pinnact.limits import Limits
 from pinnact.linearisation import linearised
 from pinnact.marching import FEATURES, WINDOWS, obstacle
@@ -188,12 +188,12 @@ class SecondStagePlan:
 
     def _sized(self, system: System, left: float) -> tuple[int, int, float]:
         """Waves, points and seconds of the largest second stage that is over in the seconds `left` and fits."""
-        outputs, rate = sum(unknown.size for unknown in system.problem.fields.values()), qr_rate()
+        outputs, seconds = sum(unknown.size for unknown in system.problem.fields.values()), timed()
         steps, found = 1 if _linear(system.problem) else STEPS, (1, 1, math.inf)
         for share in SHARES:
             features, points = sizes(system, share)
             rows, columns = outputs * (points + self.parameters), outputs * features + self.parameters
-            found = features, points + self.parameters, steps * STAGE * 2.0 * rows * columns**2 / rate
+            found = features, points + self.parameters, steps * STAGE * seconds(rows, columns)
             if found[2] < left and fits(rows, columns):
                 break
         return found

@@ -67,6 +67,7 @@ LEVELS = (
         "engines",
     ),
     (
+        "least_squares",
         "fitting",
         "correction",
         "marching",

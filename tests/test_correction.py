@@ -12,7 +12,7 @@ from made_up import fisher, heat
 from scipy.spatial import KDTree
 
 import pinnact as pn
-from pinnact import correction, fitting, second_stage
+from pinnact import correction, fitting, least_squares, second_stage
 from pinnact.features import Enriched, drawn
 from pinnact.limits import Limits
 from pinnact.model import build_model
@@ -222,6 +222,25 @@ def test_waves_alone_are_fitted_where_nothing_is_trained(rough, monkeypatch):
             np.testing.assert_allclose(fit.equations(p, batches), whole, rtol=1e-9, atol=1e-9 * np.max(np.abs(whole)))
 
 
+def test_what_an_accelerator_does_comes_to_the_same(rough, monkeypatch):
+    """Matrices that stay on the device, wide slices and the QR of JAX: the steps of LAPACK."""
+    found = rough.corrected(features=60, points=300)
+    for module in (fitting, least_squares):
+        monkeypatch.setattr(module, "device", lambda: SimpleNamespace(platform="gpu"))
+    monkeypatch.setattr(least_squares, "WIDE_TRIAL", (200, 40))
+    with precision("float64"):
+        fit = correction._fitted(rough, 60, 300)[2]
+        matrix = fit.equations(fit.start, fit.batches)
+        assert isinstance(matrix, jax.Array)
+        x, left = least_squares.least_squares(matrix)
+        a, b = np.asarray(matrix)[:, :-1], np.asarray(matrix)[:, -1]
+        assert left == pytest.approx(np.linalg.norm(a @ np.linalg.lstsq(a, b, rcond=1e-13)[0] - b), rel=1e-3)
+        assert np.linalg.norm(a @ x - b) == pytest.approx(left, rel=1e-6)
+        assert 0 < least_squares.timed()(200, 40) < least_squares.timed()(2000, 400)
+    wide = rough.corrected(features=60, points=300)
+    assert wide.error()["u"] == pytest.approx(found.error()["u"], rel=0.3)
+
+
 def test_with_another_lift_the_first_step_starts_from_the_trained_field():
     """Of an equation with u^2, residuals extrapolated from the trained field miss those with the other lift by the
     square of how far the lifts are apart."""
@@ -302,13 +321,15 @@ def test_the_second_stage_is_the_largest_that_is_over_in_time_and_fits(rough, mo
     monkeypatch.setattr(type(rough), "corrected", lambda self, features, **_: taken.append(features))
     plan = planned(None, heat(), pn.MLP(width=8, depth=1), "auto", Limits(60.0), True)
     for rate, most in ((1e30, 10**9), (1e30, 1500), (1e30, 1), (1e-9, 10**9)):
-        monkeypatch.setattr(second_stage, "qr_rate", lambda rate=rate: rate)
+        monkeypatch.setattr(second_stage, "timed", lambda rate=rate: lambda m, n: 2 * m * n**2 / rate)
         monkeypatch.setattr(second_stage, "fits", lambda rows, columns, most=most: columns <= most)
         plan._corrected(rough, left=30.0)
     rows, columns = 10_606 + plan.parameters, 1000 + plan.parameters  # fewer points: heat is even about x=0.5
     monkeypatch.setattr(second_stage, "fits", lambda *_: True)
     for seconds in (29.0, 31.0):  # of the usual size
-        monkeypatch.setattr(second_stage, "qr_rate", lambda s=seconds: 2.5 * 2 * rows * columns**2 / s)
+        monkeypatch.setattr(
+            second_stage, "timed", lambda s=seconds: lambda m, n: s / 2.5 * m / rows * (n / columns) ** 2
+        )
         plan._corrected(rough, left=30.0)
     assert taken == [2000, 1400, 150, 150, 1000, 700]
 
@@ -344,7 +365,7 @@ def test_training_of_linear_equations_gets_what_a_second_stage_leaves(monkeypatc
         plan = planned(None, problem, network, "auto", Limits(60.0), True)
         rows, columns = int(30_000 / np.sqrt(2)) + plan.parameters, 2000 + plan.parameters
         rate = 2.5 * 2 * rows * columns**2 / seconds
-        monkeypatch.setattr(second_stage, "qr_rate", lambda rate=rate: rate)
+        monkeypatch.setattr(second_stage, "timed", lambda rate=rate: lambda m, n: 2 * m * n**2 / rate)
         system = pn.solve(problem, network, steps=1, points=POINTS).system
         run = SimpleNamespace(system=system, limits=plan.limits, solution=lambda: given)
         assert plan._fitted(run, 0.0, 60.0) is None
