@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from pinnact.collocation import Points, ResidualAdaptive
 from pinnact.interrupts import Interrupts
 from pinnact.least_squares import MATRICES, fits, least_squares, stacked
-from pinnact.memory import MOST, bytes_free, device
+from pinnact.memory import MOST, bytes_free, on_accelerator
 from pinnact.model import Model
 from pinnact.system import Batches, System
 from pinnact.weights import Fixed
@@ -172,7 +172,7 @@ class Fit:
             before = None if number else self.before
             matrix = self.equations(p, self.batches, before)
             began = began if number else time.perf_counter()  # the first Jacobian was compiled, no other will be
-            norm = self.norm(p, self.batches) if before else float(jnp.linalg.norm(matrix[:, -1]))
+            norm = self.norm(p, self.batches) if before else float(np.linalg.norm(np.asarray(matrix[:, -1])))
             least = least or ROUND_OFF * norm
             if signals.stopped or not math.isfinite(norm):
                 break
@@ -209,7 +209,7 @@ def _sliced(system: System, batches: Batches) -> Iterator[tuple[Batches, int]]:
         if group.integral is not None:
             yield {name: batch}, 1
             continue
-        size = -(-count // -(-count // (SLICE if device().platform == "cpu" else WIDE_SLICE)))
+        size = -(-count // -(-count // (WIDE_SLICE if on_accelerator() else SLICE)))
         whole = jax.tree.map(np.asarray, batch._replace(shares=batch.shares * (size / count)))
         for at in range(0, count, size):
             which = np.arange(at, at + size)

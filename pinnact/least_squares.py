@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import lstsq, qr
 
-from pinnact.memory import MOST, bytes_free, device
+from pinnact.memory import MOST, bytes_free, on_accelerator
 
 SMALLEST = 1e-13  # relative size of the singular values that count
 MATRICES = 2  # of rows times columns that are held at once, with the triangles that are left of one
@@ -28,7 +28,7 @@ def fits(rows: int, columns: int) -> bool:
 
 def stacked(parts: Iterator[tuple[Any, Any]], shape: tuple[int, int]) -> Float[Any, "m n+1"]:
     """The matrix `(a, b)` of this `shape` whose rows are those of the `parts` `(a, -b)`, where they are computed."""
-    if device().platform != "cpu":
+    if on_accelerator():
         return jnp.concatenate([jnp.column_stack([slopes, -rows]) for slopes, rows in parts])
     matrix, at = np.empty(shape, order="F"), 0
     for slopes, rows in parts:
@@ -58,7 +58,7 @@ def timed() -> Callable[[int, int], float]:
 
     The pivoting on the triangle is counted on an accelerator alone, on which it takes longer than the QR.
     """
-    wide = device().platform != "cpu"
+    wide = on_accelerator()
     trial = np.random.default_rng(0).normal(size=WIDE_TRIAL if wide else TRIAL)
     if wide:
         _triangle(jnp.asarray(trial))  # compiled
@@ -79,9 +79,9 @@ def _triangle(matrix: Any) -> np.ndarray:
     if isinstance(matrix, np.ndarray):
         found: Any = qr(matrix, mode="raw", overwrite_a=True, check_finite=False)
         return found[1]
-    return np.asarray(_on_accelerator(matrix))
+    return np.asarray(_jax_triangle(matrix))
 
 
 @jax.jit
-def _on_accelerator(matrix: jax.Array) -> jax.Array:
+def _jax_triangle(matrix: jax.Array) -> jax.Array:
     return jnp.linalg.qr(matrix, mode="r")

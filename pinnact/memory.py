@@ -52,10 +52,14 @@ def device() -> Any:
     return jax.config.jax_default_device or jax.devices()[0]
 
 
+def on_accelerator() -> bool:
+    """Whether that is no CPU, with a memory of its own."""
+    return device().platform != "cpu"
+
+
 def bytes_free() -> float:
     """Bytes that are free on JAX's default device; infinite where it can't be known."""
-    found = device()
-    stats: Mapping[str, int] = (getattr(found, "memory_stats", lambda: None)() or {}) if found.platform != "cpu" else {}
+    stats: Mapping[str, int] = (getattr(device(), "memory_stats", lambda: None)() or {}) if on_accelerator() else {}
     if "bytes_limit" in stats:
         return float(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
     try:

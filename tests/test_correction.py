@@ -12,7 +12,7 @@ from made_up import fisher, heat
 from scipy.spatial import KDTree
 
 import pinnact as pn
-from pinnact import correction, fitting, least_squares, second_stage
+from pinnact import correction, fitting, second_stage
 from pinnact.features import Enriched, drawn
 from pinnact.limits import Limits
 from pinnact.model import build_model
@@ -220,25 +220,6 @@ def test_waves_alone_are_fitted_where_nothing_is_trained(rough, monkeypatch):
             rows, slopes = fit.system.jacobian(fit._at(p), batches, fit.weights, fit.trained)
             whole = np.column_stack([slopes, -rows])
             np.testing.assert_allclose(fit.equations(p, batches), whole, rtol=1e-9, atol=1e-9 * np.max(np.abs(whole)))
-
-
-def test_what_an_accelerator_does_comes_to_the_same(rough, monkeypatch):
-    """Matrices that stay on the device, wide slices and the QR of JAX: the steps of LAPACK."""
-    found = rough.corrected(features=60, points=300)
-    for module in (fitting, least_squares):
-        monkeypatch.setattr(module, "device", lambda: SimpleNamespace(platform="gpu"))
-    monkeypatch.setattr(least_squares, "WIDE_TRIAL", (200, 40))
-    with precision("float64"):
-        fit = correction._fitted(rough, 60, 300)[2]
-        matrix = fit.equations(fit.start, fit.batches)
-        assert isinstance(matrix, jax.Array)
-        x, left = least_squares.least_squares(matrix)
-        a, b = np.asarray(matrix)[:, :-1], np.asarray(matrix)[:, -1]
-        assert left == pytest.approx(np.linalg.norm(a @ np.linalg.lstsq(a, b, rcond=1e-13)[0] - b), rel=1e-3)
-        assert np.linalg.norm(a @ x - b) == pytest.approx(left, rel=1e-6)
-        assert 0 < least_squares.timed()(200, 40) < least_squares.timed()(2000, 400)
-    wide = rough.corrected(features=60, points=300)
-    assert wide.error()["u"] == pytest.approx(found.error()["u"], rel=0.3)
 
 
 def test_with_another_lift_the_first_step_starts_from_the_trained_field():
