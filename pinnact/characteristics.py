@@ -11,6 +11,7 @@ left to the network, and so is what walls do.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import jax
 import numpy as np
@@ -18,11 +19,13 @@ from scipy.linalg import eigvals
 
 from pinnact.linearisation import linearised
 from pinnact.operators import Index
+from pinnact.precision import precision
 from pinnact.problem import Problem
 
 TOLERANCE = 1e-10  # relative: of coefficients that are to be constant, and of speeds that are to be real
 
 
+@lru_cache(maxsize=1)  # asked for each network of a run
 def wave_vectors(problem: Problem) -> tuple[tuple[float, ...], ...]:
     """The vectors `q (1, -c)`, one for each speed c other than 0, of features `cos(k q (x - c t)), k = 1, 2, ...`.
 
@@ -32,7 +35,8 @@ def wave_vectors(problem: Problem) -> tuple[tuple[float, ...], ...]:
     domain = problem.domain
     if domain.dimension != 2 or domain.time is None:
         return ()
-    principal = _principal(problem)
+    with precision("float64"):
+        principal = _principal(problem)
     if principal is None:
         return ()
     speeds = _speeds(principal)
@@ -48,6 +52,8 @@ def _principal(problem: Problem) -> list[np.ndarray] | None:
     if rows is None or rows.indices == {()}:
         return None
     orders = {len(index) for index in rows.indices if index}
+    if len(orders) > 1:  # said before anything is compiled
+        return None
     draw = np.random.default_rng(8)
     tables = [{index: draw.standard_normal(rows.size) for index in rows.indices} for _ in range(3)]
     points = problem.domain.sample(5, seed=8)
@@ -58,7 +64,7 @@ def _principal(problem: Problem) -> list[np.ndarray] | None:
     if not all(np.all(np.isfinite(matrix)) for matrix in (*found.values(), loads)):
         return None  # roots and logarithms of the unknown, at values that it will not have
     scale = max(float(np.max(np.abs(matrix))) for matrix in found.values())
-    if len(orders) > 1 or next(iter(found.values())).shape[2] != rows.size or np.max(np.abs(loads)) > TOLERANCE * scale:
+    if next(iter(found.values())).shape[2] != rows.size or np.max(np.abs(loads)) > TOLERANCE * scale:
         return None
     if any(np.max(np.ptp(matrix, axis=(0, 1))) > TOLERANCE * scale for matrix in found.values()):
         return None

@@ -19,13 +19,13 @@ WITHIN = (1.0, 10.0)
 class SecondStage(eqx.Module):
     """`first(x) + d first(x)/d weights . direction + C sin(W e(x) + b, V h(x) + c)`; direction and C start at zero.
 
-    The first network stays as it is, W, V, b and c as they were drawn. Its own tangents, and waves of the units h of
-    its last hidden layer, follow the sharp features that it has learnt, which sines of the coordinates e can't; these
-    find what it has not seen.
+    The first network stays as it is, W, V, b and c as they were drawn; a direction of None is 0. Its own tangents, and
+    waves of the units h of its last hidden layer, follow the sharp features that it has learnt, which sines of the
+    coordinates e can't; these find what it has not seen.
     """
 
     first: eqx.Module
-    direction: eqx.Module
+    direction: eqx.Module | None
     embedding: Embedding
     coefficients: Float[Array, "m f"]
     features: int = eqx.field(static=True)
@@ -36,6 +36,8 @@ class SecondStage(eqx.Module):
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, " m"]:
         weights, rest = eqx.partition(self.first, eqx.is_inexact_array)
         at = lambda weights: jnp.atleast_1d(eqx.combine(weights, rest)(x))
+        if self.direction is None:
+            return at(weights) + self.coefficients @ self.waves(x)
         value, tangent = jax.jvp(at, (weights,), (self.direction,))
         return value + tangent + self.coefficients @ self.waves(x)
 
@@ -84,8 +86,9 @@ class Enriched:
         first: Any = self.first
         first = first.build(inputs, outputs, key) if hasattr(first, "build") else first
         embedding = Embedding(inputs, harmonics=2, waves=True, fourier=None, key=key)
-        start = jnp.zeros((outputs, self.features))
-        still = jax.tree.map(jnp.zeros_like, eqx.filter(first, eqx.is_inexact_array))
+        blank = lambda like: jnp.asarray(np.zeros(like.shape, like.dtype))  # jnp.zeros would compile each shape
+        start = jnp.asarray(np.zeros((outputs, self.features), jnp.zeros(()).dtype))
+        still = jax.tree.map(blank, eqx.filter(first, eqx.is_inexact_array))
         return SecondStage(first, still, embedding, start, self.features, self.lowest, self.highest, self.seed)
 
 

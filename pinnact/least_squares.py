@@ -32,7 +32,7 @@ def stacked(parts: Iterator[tuple[Any, Any]], shape: tuple[int, int]) -> Float[A
         return jnp.concatenate([jnp.column_stack([slopes, -rows]) for slopes, rows in parts])
     matrix, at = np.empty(shape, order="F"), 0
     for slopes, rows in parts:
-        matrix[at : at + len(rows), :-1], matrix[at : at + len(rows), -1] = slopes, -rows
+        matrix[at : at + len(rows), :-1], matrix[at : at + len(rows), -1] = slopes, -np.asarray(rows)
         at += len(rows)
     return matrix
 
