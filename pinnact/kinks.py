@@ -10,7 +10,7 @@ so that what is left, `v_t = S(d_x) v + N(v)`, starts from smooth data: for a ne
 trained `v` is the smooth part of `u0`; a trained field makes the waves right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -43,14 +43,14 @@ class Split(NamedTuple):
     smooth: int
 
 
-DAMPED, TRAVELLING = Split(((2, 6),), 16), Split(((2, 6), (6, 8)), 24)
+DAMPED, TRAVELLING = Split(((2, 6),), 16), Split(((2, 6), (6, 8)), 40)
 
 
 def kinked_part(values: Float[np.ndarray, "n m"], split: Split = DAMPED) -> Float[np.ndarray, "n m"]:
     """The part of periodic samples that is not smooth across the seam (from the last sample back to the first).
 
     The jumps of value and derivatives, read off polynomials through a sixteenth of the samples on either side, make a
-    periodic polynomial. Its waves faster than 5 a period are kept, of what is left those faster than 16 or 24. So many
+    periodic polynomial. Its waves faster than 5 a period are kept, of what is left those faster than 16 or 40. So many
     jumps are read off as leave least of these: noise may hide some.
     """
     n = len(values)
@@ -127,6 +127,7 @@ class Waves:
         states, slopes = evolved
         width = self.duration / INTERVALS
         back = np.exp(-self.rates * width)
+        bent = bends(states, slopes, back, width)
         # A real function has twice the real part of each wave but the constant one.
         twice = np.where(self.waves > 0, 2.0, 1.0)[:, None]
         still, vectors = twice * self.still, twice[:, None] * self.vectors
@@ -134,10 +135,12 @@ class Waves:
         def lift(x: Array, t: Array) -> Array:
             i = jnp.clip(jnp.floor(jax.lax.stop_gradient(t) / width).astype(int), 0, INTERVALS - 1)
             s = t / width - i
-            y, y_t = jnp.asarray(states), jnp.asarray(slopes)
-            # Cubic Hermite interpolation between the ends of an interval, in the frame that turns with each wave.
-            turned = (1 + 2 * s) * (1 - s) ** 2 * y[i] + s**2 * (3 - 2 * s) * back * y[i + 1]
-            turned += width * s * (1 - s) * ((1 - s) * y_t[i] - s * back * y_t[i + 1])
+            # Quintic Hermite interpolation between the ends of an interval, in the frame that turns with each wave.
+            turned = 0.0
+            for end, z, side, frame in ((i, s, width, 1.0), (i + 1, 1 - s, -width, back)):
+                y, y_t, y_tt = (jnp.asarray(each)[end] for each in (states, slopes, bent))
+                parts = (1 + 3 * z + 6 * z**2) * y + side * z * (1 + 3 * z) * y_t + (side * z) ** 2 / 2 * y_tt
+                turned += frame * (1 - z) ** 3 * parts
             moving = jnp.einsum("kij,kj->ki", vectors, turned * jnp.exp(self.rates * (s * width)))
             return (jnp.exp(1j * self.waves * x) @ (still + moving)).real
 
@@ -197,3 +200,25 @@ class Waves:
         if not np.max(np.abs(states)) < MOST_GROWTH * np.max(np.abs(first), initial=1e-300):
             return None
         return states, rates
+
+
+def bends(
+    states: Complex[np.ndarray, "s k m"], slopes: Complex[np.ndarray, "s k m"], back: np.ndarray, width: float
+) -> Complex[np.ndarray, "s k m"]:
+    """Second derivatives at the ends of intervals, of order four, off values and slopes there and at the next on either
+    side, at the first and the last off the next two: exact for polynomials of degree five in the frame of each wave,
+    which `back` turns by an interval."""
+
+    def at(which: slice, steps: Sequence[int], values: Sequence[float], rates: Sequence[float]) -> np.ndarray:
+        found = 0.0
+        for step, a, b in zip(steps, values, rates, strict=True):
+            frame = back**step
+            near = slice(which.start + step, which.stop + step)
+            found = found + frame * (a / width**2 * states[near] + b / width * slopes[near])
+        return found
+
+    n = len(states)
+    inside = at(slice(1, n - 1), (-1, 0, 1), (2.0, -4.0, 2.0), (0.5, 0.0, -0.5))
+    first = at(slice(0, 1), (0, 1, 2), (-11.5, 8.0, 3.5), (-6.0, -8.0, -1.0))
+    last = at(slice(n - 1, n), (0, -1, -2), (-11.5, 8.0, 3.5), (6.0, 8.0, 1.0))
+    return np.concatenate([first, inside, last])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pinnact as pn
-from pinnact.kinks import TRAVELLING, Waves, kinked_part
+from pinnact.kinks import TRAVELLING, Waves, bends, kinked_part
 from pinnact.lifts import build
 from pinnact.references import split_step, trigonometric_interpolant
 
@@ -23,6 +23,14 @@ def test_the_kinked_part_is_that_of_the_periodic_polynomial_with_the_jump(jump, 
     share = 1 - np.exp(-((np.arange(129) / 5) ** 4))  # of its waves
     assert np.max(np.abs(part - np.fft.irfft(share * np.fft.rfft(kink)))) < 2e-4 * jump
     assert np.max(np.abs(kinked_part(smooth[:, None]))) < 1e-6
+
+
+def test_bends_of_quintic_polynomials_in_turning_frames_are_exact():
+    width, rates = 0.1, np.array([[-0.5 + 20j, 3.0]])
+    t, turn = width * np.arange(7), np.exp(width * np.arange(7)[:, None, None] * rates)
+    y = np.polynomial.Polynomial([0.3, 1.2, -0.7, 2.1, 0.9, -1.3])
+    given, slopes, exact = (turn * f(t)[:, None, None] for f in (y, y.deriv(), y.deriv(2)))
+    np.testing.assert_allclose(bends(given, slopes, np.exp(-width * rates), width), exact, rtol=1e-10)
 
 
 def cubic(h):
@@ -104,5 +112,5 @@ def test_derivatives_that_jump_are_split_off_and_what_is_left_is_the_soliton():
     k = np.arange(8, 15)
     left = 2 / np.cosh(X)[:, None] - kinked_part(2 / np.cosh(X)[:, None], TRAVELLING)
     still = np.abs(np.fft.rfft(left, axis=0))[k, 0] / 256
-    share = np.exp(-((k / 24) ** 8))
+    share = np.exp(-((k / TRAVELLING.smooth) ** 8))
     np.testing.assert_allclose(still, share * 2 * np.pi / 10 / np.cosh(np.pi**2 * k / 10), rtol=0.05)
