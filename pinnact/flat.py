@@ -10,8 +10,10 @@ import jax.flatten_util
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from pinnact.memory import most_points
 from pinnact.model import Model
 from pinnact.optimisers import AbstractOptimiser, Objective
+from pinnact.parts import summed
 from pinnact.placement import AbstractPlacement
 from pinnact.system import Batches, System
 
@@ -77,6 +79,10 @@ class Flat:
         self.start: Parameters = flat.astype(jnp.zeros(()).dtype)
         self.static = static
         self.model: Callable[[Parameters], Model] = lambda p: eqx.combine(unravel(p), static)
+        # Several devices send a message a part, and estimates of an operator draw for all points at once.
+        together = system.directions is not None or place.count > 1
+        self.most = 2**31 if together else most_points(model)
+        self._whole = [name for name, group in system.groups.items() if group.integral is not None]
         self._evaluated = jax.jit(self._evaluate)
         self.predict = jax.jit(self._predict)
         self._chunk: tuple[AbstractOptimiser | None, Callable[..., Outcome]] = None, self.steps
@@ -103,13 +109,20 @@ class Flat:
     def _evaluate(self, p: Parameters, batches: Batches, weights: dict[str, Array]) -> tuple[Array, Parameters, dict]:
         """Loss, gradient, and the mean square of each residual."""
 
-        def loss(p: Parameters) -> tuple[Array, dict[str, Array]]:
-            rows = self.system.weighted(self.model(p), batches, weights)
-            parts = {name: jnp.sum(r**2) / weights[name] for name, r in rows.items()}
-            return sum((jnp.sum(r**2) for r in rows.values()), jnp.zeros(())), parts
+        none = dict.fromkeys(self.system.names, jnp.zeros(()))
 
-        (value, parts), gradient = jax.value_and_grad(loss, has_aux=True)(p)
+        def loss(p: Parameters, part: Batches) -> tuple[Array, dict[str, Array]]:
+            rows = self.system.weighted(self.model(p), part, weights)
+            squares = {name: jnp.sum(r**2) / weights[name] for name, r in rows.items()}
+            return sum((jnp.sum(r**2) for r in rows.values()), jnp.zeros(())), none | squares
+
+        both = lambda part: jax.value_and_grad(loss, has_aux=True)(p, part)
+        (value, parts), gradient = self._summed(both, ((jnp.zeros(()), none), jnp.zeros_like(p)), batches)
         return value, gradient, parts
+
+    def _summed(self, function: Callable[[Batches], Any], zero: Any, batches: Batches) -> Any:
+        """The sum of a function over parts of the points."""
+        return summed(function, zero, batches, self._whole, self.most)
 
     def _predict(self, p: Parameters, points: Array, lift: Array | None) -> dict[str, Array]:
         return self.system.values(self.model(p), points, lift)
@@ -118,10 +131,12 @@ class Flat:
         key = None
         if self.system.directions is not None:
             key = jax.random.fold_in(jax.random.key(watch.seed), watch.step + count)
-        value = lambda p: self.system.loss(self.model(p), batches, weights, key)
+        zero = jnp.zeros(())
+        loss = lambda p, part: self.system.loss(self.model(p), part, weights, key)
+        both = jax.value_and_grad(loss)
         return Objective(
-            value,
-            jax.value_and_grad(value),
+            lambda p: self._summed(lambda part: loss(p, part), zero, batches),
+            lambda p: self._summed(lambda part: both(p, part), (zero, jnp.zeros_like(p)), batches),
             lambda p: self.system.rows(self.model(p), batches, weights),
             lambda p: self.system.jacobian(self.model(p), batches, weights),
             lambda p: self.system.normal(self.model(p), batches, weights),

@@ -19,7 +19,9 @@ POINTS = "points"  # the name of the one axis of the mesh
 
 
 class AbstractPlacement:
-    """How arrays get to the devices, and back to the one on which the rest of a run is computed."""
+    """How arrays get to the `count` devices, and back to the one on which the rest of a run is computed."""
+
+    count: int
 
     @abstractmethod
     def spread(self, batches: Batches) -> Batches:
@@ -41,6 +43,8 @@ class AbstractPlacement:
 
 class OneDevice(AbstractPlacement):
     """All arrays stay where they are: on JAX's default device."""
+
+    count = 1
 
     def spread(self, batches: Batches) -> Batches:
         """The same."""

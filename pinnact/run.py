@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,9 +79,10 @@ class Run:
         self.loss_weights = self.weights.start(self.system)
         self.good = self.flat.start
         budget = None if self.limits.steps else self.limits.budget
-        plan = self.plan = self.plan or stages(self.optimiser, self.good.size, self.precision, budget)
+        known = (self.good.size, self.precision, budget, self.system.problem.domain.dimension)
+        plan = self.plan = self.plan or stages(self.optimiser, *known)
         self.methods = described(plan, timed=not (isinstance(self.optimiser, str) and self.optimiser == "auto"))
-        memory.check(self.system, model, self.batches, plan)
+        memory.check(self.system, model, self.batches, plan, self.flat.most)
         built_in = self.system.ansatz.built_in
         self.lift_error = self.score.errors(self._values(jnp.zeros_like(self.good))) if built_in else None
         self.state = None if saved is None else resume(self, saved)
@@ -105,8 +107,8 @@ class Run:
             self.prepare()
         try:
             for number in range(self.at.stage, len(self.plan)):
-                self.at.stage = number
-                yield from self._stage(self.plan[number], last=number == len(self.plan) - 1)
+                begun, self.at.stage = number == self.at.stage and self.state is not None, number
+                yield from self._stage(self.plan[number], begun, last=number == len(self.plan) - 1)
                 if self.stopped not in ("stage", "stalled"):
                     break
             save(self)
@@ -130,7 +132,7 @@ class Run:
                 "activation": self.label,
                 "network": describe(self.network),
                 "parameters": int(self.good.size),
-                "optimiser": "+".join(stage.optimiser.name for stage in self.plan),
+                "optimiser": "+".join(dict.fromkeys(stage.optimiser.name for stage in self.plan)),
                 "seed": self.seed,
                 "precision": self.precision,
                 "device": self.place.words,
@@ -165,13 +167,13 @@ class Run:
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
-    def _stage(self, stage: Stage, last: bool) -> Wishes:
+    def _stage(self, stage: Stage, begun: bool, last: bool) -> Wishes:
         """One stage, begun or gone on with: moves `good`, `state` and `at`, and sets `stopped`."""
         at, optimiser = self.at, self.method(stage)
-        if self.state is None:
-            self._begin(stage)
-        else:
+        if begun:
             self.stopped = self._reason(stage, last)
+        else:
+            self._begin(stage)
         size, refreshed = 1, at.first
         while not self.stopped:
             due, refreshed = at.step > refreshed, at.step  # once a step, also where it is gone back to
@@ -203,7 +205,8 @@ class Run:
             if not self.stopped and self.keeper.due:
                 save(self)
         if self.stopped in ("stage", "stalled") and not last:
-            self.state = None
+            follows = self.plan[at.stage + 1].optimiser
+            self.state = self.state if eqx.tree_equal(follows, stage.optimiser) else None
 
     def method(self, stage: Stage) -> AbstractOptimiser:
         """The optimiser of a stage, with more care after each recovery; the same object before any."""
@@ -243,17 +246,21 @@ class Run:
             seed = 1000 * self.seed + at.step + 1
             more = self.points.draw(self.system, seed, stage.times)
             self.batches = self.resampling.spread(self.system, self.flat.model(self.good), more, seed)
-        parts = self._restart(self.method(stage))
+        parts = self._restart(self.method(stage), self.state)
         if not len(self.history):
             self._log(at.loss, parts)
         if not math.isfinite(at.loss):
             self.stopped, self.state = "not finite", None
         at.first, at.begun, at.since = at.step, self._now(), 0
 
-    def _restart(self, optimiser: AbstractOptimiser) -> dict[str, Array]:
-        """The optimiser's first state at the last good parameters; the mean squares of the residuals there."""
+    def _restart(self, optimiser: AbstractOptimiser, state: Any = None) -> dict[str, Array]:
+        """The optimiser's first state at the last good parameters, or one that it goes on from; the mean squares of the
+        residuals there."""
         value, gradient, parts = self._evaluate(self.good)
-        self.state = self.flat.first(optimiser, self.good, value, gradient)
+        if state is None:
+            self.state = self.flat.first(optimiser, self.good, value, gradient)
+        else:
+            self.state = self.flat.refreshed(optimiser, state, value, gradient)
         self.at.loss, self.at.best, self.at.stalled = float(value), float(value), False
         return parts
 

@@ -24,6 +24,7 @@ from pinnact.mirrors import symmetric
 from pinnact.model import Model
 from pinnact.operators import FEW, SUM, Engine, Index, PointFunction, automatic, estimated
 from pinnact.optimisers.base import MOST_JACOBIAN
+from pinnact.parts import split
 from pinnact.precision import narrowed
 from pinnact.problem import Integral, Problem
 from pinnact.residuals import real_rows
@@ -339,29 +340,26 @@ class System:
             )
             parts = 1 if group.integral else -(-count * width * flat.size // MOST_JACOBIAN)
 
-            def add(sums: tuple[Array, Array], part: Batch, given: Any = (group, count)) -> tuple[Any, None]:
-                rows, slopes = _slopes(*rows_of(given[0], part, given[1]), flat)
+            def add(sums: tuple[Array, Array], part: Batch, group: Group = group) -> tuple[Any, None]:
+                rows, slopes = _slopes(*rows_of(group, part), flat)
                 return (sums[0] + slopes.T @ slopes, sums[1] + rows @ slopes), None
 
             if parts == 1:
                 (matrix, gradient), _ = add((matrix, gradient), batch)
-                continue
-            # The rows of a part lie `parts` apart: on several devices each then has some of every part.
-            split = partial(_split, parts=parts)
-            parted = jax.tree.map(partial(split, mode="edge"), batch)._replace(shares=split(batch.shares))
-            (matrix, gradient), _ = jax.lax.scan(add, (matrix, gradient), parted)
+            else:
+                (matrix, gradient), _ = jax.lax.scan(add, (matrix, gradient), split(batch, parts))
         return matrix, gradient
 
     def _flat(self, model: Model, weights: Mapping[str, Array], trained: Any) -> tuple[Array, Callable]:
         """The trained parameters in one vector, and what gives, for a group and a batch, the weighted rows of a point
-        (twice) as a function of these and of one row of the batch, and the batch; `count` is the whole group's."""
+        (twice) as a function of these and of one row of the batch, and the batch."""
         trainables, static = eqx.partition(model, trained)
         flat, unravel = jax.flatten_util.ravel_pytree(trainables)
 
-        def rows_of(group: Group, batch: Batch, count: int | None = None) -> tuple[Callable, Batch | None]:
+        def rows_of(group: Group, batch: Batch) -> tuple[Callable, Batch | None]:
             def one(p: Array, row: Batch) -> tuple[Array, Array]:
                 rows = self.point_rows(eqx.combine(unravel(p), static), group, row)
-                scaled = [jnp.sqrt(weights[k] * row.shares / (count or len(batch.points))) * r for k, r in rows.items()]
+                scaled = [jnp.sqrt(weights[k] * row.shares / len(batch.points)) * r for k, r in rows.items()]
                 return jnp.concatenate(scaled), jnp.concatenate(scaled)
 
             def whole(p: Array, _: None) -> tuple[Array, Array]:
@@ -378,10 +376,3 @@ def _slopes(one: Callable, batch: Batch | None, flat: Array) -> tuple[Float[Arra
     slope = jax.jacrev(one, has_aux=True)
     slopes, values = slope(flat, None) if batch is None else jax.vmap(slope, in_axes=(None, 0))(flat, batch)
     return values.ravel(), slopes.reshape(-1, flat.size)
-
-
-def _split(leaf: Array, parts: int, mode: str = "constant") -> Array:
-    """`(n, ...)` as `(parts, m, ...)`, filled up at the end with zeros, or with what is last."""
-    size = -(-len(leaf) // parts)
-    room = [(0, size * parts - len(leaf)), *([(0, 0)] * (leaf.ndim - 1))]
-    return jnp.moveaxis(jnp.pad(leaf, room, mode=mode).reshape(size, parts, *leaf.shape[1:]), 1, 0)

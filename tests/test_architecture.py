@@ -52,7 +52,7 @@ LEVELS = (
         "smoothness",
         "model",
     ),
-    ("optimisers", "system"),
+    ("optimisers", "parts", "system"),
     (
         "weights",
         "collocation",

@@ -64,6 +64,7 @@ RUNS = {
     "stages": {
         "optimiser": [Stage(adam(), steps=9), Stage(LBFGS(), share=0.3), Stage(pn.LevenbergMarquardt(), times=2)]
     },
+    "more points": {"optimiser": [Stage(pn.SelfScaledBroyden(), steps=9), Stage(pn.SelfScaledBroyden(), times=2)]},
     "causal": {"weights": pn.Causal(every=5), "hard": False},
     "gradient norms": {"weights": pn.GradientNorm(every=5), "hard": False},
     "float32": {"precision": "float32", "optimiser": "adam"},

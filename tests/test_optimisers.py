@@ -292,9 +292,12 @@ def test_stages_by_name():
 
 def test_the_automatic_choice():
     assert stages("auto", 1000, "float64", 60.0) == automatic(1000, "float64", 60.0)
-    assert [stage.optimiser.name for stage in automatic(1000, "float64", 60.0)] == ["ssbroyden", "lm"]
+    planned = lambda *given: [(stage.optimiser.name, stage.times) for stage in automatic(*given)]
+    assert planned(1000, "float64", 60.0) == [("ssbroyden", 1), ("lm", 4)]
+    assert planned(1000, "float64", 60.0, 3) == [("ssbroyden", 1), ("ssbroyden", 4)]
+    assert planned(4000, "float64", 60.0) == [("ssbroyden", 1)]
     assert [stage.optimiser.name for stage in automatic(1000, "float64", 20.0)] == ["ssbroyden"]
-    assert [stage.optimiser.name for stage in automatic(4000, "float64", 60.0)] == ["ssbroyden"]
+    assert [stage.optimiser.name for stage in automatic(7000, "float64", 60.0)] == ["adam", "lbfgs"]
     assert automatic(10**6, "float64", 60.0)[-1].optimiser.name == "lbfgs"
     assert automatic(1000, "float32", 60.0)[0].optimiser.name == "adam"
 

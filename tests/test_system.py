@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import pinnact as pn
+from pinnact.flat import Flat, Watch
 from pinnact.lifts import build, plain
 from pinnact.model import build_model
 from pinnact.operators import forward, hessian_engine
+from pinnact.parts import summed
+from pinnact.placement import placement
 from pinnact.system import System
 
 KEY = jax.random.key(2)
@@ -121,6 +124,26 @@ def test_jacobian_is_that_of_the_rows(name, request):
     np.testing.assert_allclose(2 * found_slopes.T @ found_values / scale, gradient / scale, atol=1e-11)
     np.testing.assert_allclose(jnp.vdot(values, values), value, rtol=1e-13)
     assert s.model.parameters == flat.size
+
+
+@pytest.mark.parametrize("name, most", [("burgers", 5), ("everything", 7), ("everything", 12), ("everything", 1)])
+def test_parts_of_the_points_sum_up_to_the_loss(name, most, request, monkeypatch):
+    """Loss, gradient and mean squares: parts that don't divide the 12 points, one of each, all."""
+    s = request.getfixturevalue(name)
+    watch = Watch(*[jnp.zeros(())] * 8)
+
+    def found(most):
+        flat = Flat(s.system, s.model, placement(None))
+        assert flat.most == 24_000 // 5
+        flat.most = most
+        objective = flat._objective(s.batches, s.weights, watch, jnp.zeros(()))
+        both = jax.jit(lambda p: (objective.value(p), objective.value_and_gradient(p)))(flat.start)
+        return jax.tree.leaves((both, flat.evaluate(flat.start, s.batches, s.weights)))
+
+    traced = jax.make_jaxpr(lambda p: summed(lambda part: p, p, s.batches, (), most))(jnp.zeros(()))
+    assert ("scan" in str(traced)) == (most < 12)
+    for one, other in zip(found(2**31), found(most), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-11, atol=1e-12 * float(np.max(np.abs(one))))
 
 
 def test_the_loss_is_a_weighted_sum_of_mean_squares(everything):

@@ -98,6 +98,16 @@ def test_stages_hand_over():
     assert rows[35] < rows[20]
 
 
+def test_a_method_that_goes_on_keeps_what_it_knows():
+    """With the same points its steps are those of one stage, to round-off; another method's begin anew."""
+    method = pn.SelfScaledBroyden()
+    whole = parameters(solve(optimiser=method, steps=24))
+    parts = [solve(optimiser=[Stage(method, steps=12), Stage(of)], steps=24) for of in (method, method.eased(1))]
+    off = [float(np.max(np.abs(parameters(part) - whole))) for part in parts]
+    assert off[0] < 1e-8 * np.max(np.abs(whole)) < 1e-3 * off[1]
+    assert parts[0].summary["optimiser"] == "ssbroyden"
+
+
 def test_a_share_of_the_steps():
     solution = solve(optimiser=[Stage(adam(), share=0.25), Stage(LBFGS())], steps=40)
     assert 10 in solution.history.column("step") and solution.summary["steps"] == 40

@@ -71,6 +71,11 @@ class AbstractOptimiser(eqx.Module):
     def step(self, objective: Objective, parameters: Parameters, state: Any) -> Step:
         """One step."""
 
+    @property
+    def at_once(self) -> bool:
+        """Whether it takes rows of all points at once, not only sums over points."""
+        return False
+
     def numbers(self, rows: int, parameters: int) -> float:
         """How many floats the method holds at its peak, for memory to be checked before it is taken."""
         return 10.0 * parameters

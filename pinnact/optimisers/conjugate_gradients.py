@@ -63,6 +63,11 @@ class GaussNewtonCG(AbstractOptimiser):
         """Keep the damping, take the new loss."""
         return state._replace(damped=state.damped._replace(value=value))
 
+    @property
+    def at_once(self) -> bool:
+        """It does: those of the Jacobian, or of its products."""
+        return True
+
     def numbers(self, rows: int, parameters: int) -> float:
         """The sketch, its products, and what factorising them takes (measured), beside the vectors of the iteration."""
         return (7.0 * self.rank + 10.0) * parameters

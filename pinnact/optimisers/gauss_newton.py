@@ -50,6 +50,11 @@ class LevenbergMarquardt(AbstractOptimiser):
         """Keep the damping, take the new loss."""
         return state._replace(value=value)
 
+    @property
+    def at_once(self) -> bool:
+        """It does: those of the Jacobian, or of its products."""
+        return True
+
     def numbers(self, rows: int, parameters: int) -> float:
         """`J` twice, or one of its parts, and the matrix, or the latter three times and a quarter while it is
         factorised, whichever is more; in the space of samples one and a half times J and that quarter more."""

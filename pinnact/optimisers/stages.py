@@ -13,14 +13,15 @@ from pinnact.optimisers.lbfgs import LBFGS
 
 MOST_DENSE = 6000  # parameters up to which a dense inverse Hessian (p^2 numbers: 288 MB) pays
 MOST_FINISHED = 3000  # parameters up to which a Gauss-Newton step on 8,000 points takes some seconds
-LEAST_BUDGET = 45.0  # seconds from which on its compilation pays
+LEAST_BUDGET = 45.0  # seconds of training from which on it pays to compile for more points
 
 
 @dataclass(frozen=True)
 class Stage:
     """An optimiser for a number of `steps`, or for a `share` of the budget; the last stage takes what is left.
 
-    With `times` above 1 the stage draws new points, so many times as many as the stages before.
+    With `times` above 1 the stage draws new points, so many times as many as the stages before. The same method as
+    before goes on with what it knows.
     """
 
     optimiser: AbstractOptimiser
@@ -40,27 +41,36 @@ NAMED: dict[str, Callable[[], Sequence[Stage]]] = {
 }
 
 
-def automatic(parameters: int, precision: str, budget: float | None) -> list[Stage]:
+def automatic(parameters: int, precision: str, budget: float | None, dimension: int = 2) -> list[Stage]:
     """The default: self-scaled Broyden where its dense matrix pays and float64 holds, else Adam, then L-BFGS.
 
     Thousands of Broyden steps fit a network of a thousand parameters to its 2,000 points better than to those in
-    between; a few Gauss-Newton steps on four times as many points at the end of the budget take that back.
+    between; a few Gauss-Newton steps on four times as many points at the end of the budget take that back. In more than
+    two coordinates points are farther apart: for half of the budget Broyden's steps go on with four times as many.
     Fields in float32 ("mixed") leave nothing that more points would take back. In float32 altogether quasi-Newton
     differences drown in round-off after some hundred steps, so Adam does most of the work.
     """
+    method = SelfScaledBroyden()
     if precision == "mixed" and parameters <= MOST_DENSE:
-        return [Stage(SelfScaledBroyden())]
+        return [Stage(method)]
     if precision == "float64" and parameters <= MOST_DENSE:
-        if budget is None or budget < LEAST_BUDGET or parameters > MOST_FINISHED:
-            return [Stage(SelfScaledBroyden())]
-        return [Stage(SelfScaledBroyden(), share=0.8), Stage(LevenbergMarquardt(damping=1e-5), times=4)]
+        if budget is None or budget < LEAST_BUDGET:
+            return [Stage(method)]
+        if dimension > 2:
+            return [Stage(method, share=0.5), Stage(method, times=4)]
+        finish = [Stage(LevenbergMarquardt(damping=1e-5), times=4)] if parameters <= MOST_FINISHED else []
+        return [Stage(method, share=0.8 if finish else None), *finish]
     if precision != "float32":
         return [Stage(adam(), share=0.2), Stage(LBFGS())]
     return [Stage(adam(), share=0.7), Stage(LBFGS(memory=20))]
 
 
 def stages(
-    optimiser: str | AbstractOptimiser | Sequence[Stage], parameters: int, precision: str, budget: float | None
+    optimiser: str | AbstractOptimiser | Sequence[Stage],
+    parameters: int,
+    precision: str,
+    budget: float | None,
+    dimension: int = 2,
 ) -> list[Stage]:
     """The stages that an `optimiser` argument means: a name, one method, or a sequence of stages."""
     if isinstance(optimiser, AbstractOptimiser):
@@ -68,7 +78,7 @@ def stages(
     if not isinstance(optimiser, str):
         return list(optimiser)
     if optimiser == "auto":
-        return automatic(parameters, precision, budget)
+        return automatic(parameters, precision, budget, dimension)
     if optimiser not in NAMED:
         close = difflib.get_close_matches(optimiser, NAMED, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
