@@ -46,7 +46,7 @@ def automatic(parameters: int, precision: str, budget: float | None, dimension: 
 
     Thousands of Broyden steps fit a network of a thousand parameters to its 2,000 points better than to those in
     between; a few Gauss-Newton steps on four times as many points at the end of the budget take that back. In more than
-    two coordinates points are farther apart: for half of the budget Broyden's steps go on with four times as many.
+    two coordinates points are farther apart, and Broyden's own steps go on with four times as many.
     Fields in float32 ("mixed") leave nothing that more points would take back. In float32 altogether quasi-Newton
     differences drown in round-off after some hundred steps, so Adam does most of the work.
     """
@@ -56,10 +56,9 @@ def automatic(parameters: int, precision: str, budget: float | None, dimension: 
     if precision == "float64" and parameters <= MOST_DENSE:
         if budget is None or budget < LEAST_BUDGET:
             return [Stage(method)]
-        if dimension > 2:
-            return [Stage(method, share=0.5), Stage(method, times=4)]
-        finish = [Stage(LevenbergMarquardt(damping=1e-5), times=4)] if parameters <= MOST_FINISHED else []
-        return [Stage(method, share=0.8 if finish else None), *finish]
+        if dimension <= 2 and parameters > MOST_FINISHED:
+            return [Stage(method)]
+        return [Stage(method, share=0.8), Stage(method if dimension > 2 else LevenbergMarquardt(damping=1e-5), times=4)]
     if precision != "float32":
         return [Stage(adam(), share=0.2), Stage(LBFGS())]
     return [Stage(adam(), share=0.7), Stage(LBFGS(memory=20))]
