@@ -198,7 +198,9 @@ def test_the_broyden_update(seed):
     s = -length * inverse @ old
     y = curvature @ s
     new = old + y
-    matrix, direction = _update(*map(jnp.asarray, (inverse, s, y, old, new, length, np.vdot(s, y))))
+    found = _update(*map(jnp.asarray, (inverse, s, y, old, new, length, np.vdot(s, y))))
+    matrix, direction = found.factor * inverse + found.left @ found.right, found.direction
+    np.testing.assert_allclose(found.product, inverse @ new, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(matrix @ y, s, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(matrix, matrix.T, rtol=1e-12, atol=1e-13)
     assert np.linalg.eigvalsh(matrix).min() > 0

@@ -70,25 +70,36 @@ class SelfScaledBroyden(AbstractOptimiser):
         y = found.gradient - state.gradient
         curvature = jnp.vdot(y, s)
         good = found.ok & usable & (curvature > 0)
-        inverse, next_direction = _update(state.inverse, s, y, state.gradient, found.gradient, found.length, curvature)
-        finite = jnp.all(jnp.isfinite(next_direction))
+        update = _update(state.inverse, s, y, state.gradient, found.gradient, found.length, curvature)
+        finite = jnp.all(jnp.isfinite(update.direction))
         keep = good & finite
         scale = self.first_step / jnp.maximum(jnp.linalg.norm(found.gradient), jnp.finfo(y.dtype).tiny)
         reset = ~found.ok | ~usable | (good & ~finite)
+        # An update that is skipped keeps H.
+        factor = jnp.where(keep, update.factor, 1.0)
+        left, right = (jnp.where(keep, part, 0.0) for part in (update.left, update.right))
+        new = factor * state.inverse + left @ right
         identity = jnp.arange(y.size)[:, None] == jnp.arange(y.size)[None, :]
-        new = jnp.where(keep, inverse, jnp.where(reset, jnp.where(identity, scale, 0.0), state.inverse))
-        new_direction = jnp.where(keep, next_direction, jnp.where(reset, -scale * found.gradient, -found.gradient))
-        # A skipped update keeps H; its direction is then -H g.
-        new_direction = jnp.where(keep | reset, new_direction, -(state.inverse @ found.gradient))
+        new = jnp.where(reset, jnp.where(identity, scale, 0.0), new)
+        kept = jnp.where(keep, update.direction, -update.product)
+        new_direction = jnp.where(reset, -scale * found.gradient, kept)
         usual = jnp.minimum(1.0, 1.05 * state.length**0.8 * jnp.maximum(found.length, 1e-8) ** 0.2)
         after = BroydenState(found.value, found.gradient, new, new_direction, jnp.where(reset, 1.0, usual), reset)
         return Step(parameters + s, after, found.value, ~found.ok & state.fresh)
 
 
-def _update(
-    inverse: Array, s: Array, y: Array, old: Array, new: Array, length: Array, sy: Array
-) -> tuple[Array, Array]:
-    """The updated inverse Hessian and the next direction; formulas as in the paper, n parameters.
+class Update(NamedTuple):
+    """The next inverse Hessian `factor H + left right`, its direction, and the product `H g` of the one before."""
+
+    factor: Float[Array, ""]
+    left: Float[Array, "p 3"]
+    right: Float[Array, "3 p"]
+    direction: Float[Array, " p"]
+    product: Float[Array, " p"]
+
+
+def _update(inverse: Array, s: Array, y: Array, old: Array, new: Array, length: Array, sy: Array) -> Update:
+    """The update of the inverse Hessian and the next direction; formulas as in the paper, n parameters.
 
     b = -alpha (s.g)/(y.s), h = (y.H y)/(y.s), a = h b - 1; one pass over H brings both products it is needed for.
     """
@@ -109,6 +120,6 @@ def _update(
     tau = jnp.where(theta > 0, cap * jnp.minimum(root, 1 / theta), jnp.minimum(cap * root, sigma))
     phi = (1 - theta) / (1 + a * theta)
     v = jnp.sqrt(yhy) * (s / sy - hy / yhy)
-    matrix = (inverse - jnp.outer(hy, hy / yhy) + jnp.outer(phi * v, v)) / tau + jnp.outer(s, s / sy)
+    left = jnp.stack([-hy / (yhy * tau), phi / tau * v, s / sy], axis=1)
     product = (hg - hy * (jnp.vdot(hy, new) / yhy) + v * (phi * jnp.vdot(v, new))) / tau + s * (jnp.vdot(s, new) / sy)
-    return matrix, -product
+    return Update(1 / tau, left, jnp.stack([hy, v, s]), -product, hg)
