@@ -210,7 +210,7 @@ def bends(
     which `back` turns by an interval."""
 
     def at(which: slice, steps: Sequence[int], values: Sequence[float], rates: Sequence[float]) -> np.ndarray:
-        found = 0.0
+        found = np.zeros(1, states.dtype)
         for step, a, b in zip(steps, values, rates, strict=True):
             frame = back**step
             near = slice(which.start + step, which.stop + step)
