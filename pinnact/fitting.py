@@ -72,7 +72,6 @@ class Fit:
         self._jacobian = jax.jit(lambda p, part: system.jacobian(self._at(p), part, self.weights, self.trained))
         self._towards = jax.jit(self._rows_towards)
         weighted = lambda p, batches: system.weighted(self._at(p), batches, self.weights)
-        self.shapes = jax.eval_shape(weighted, self.start, self.batches)
         squares = jax.jit(lambda p, part: {name: jnp.sum(rows**2) for name, rows in weighted(p, part).items()})
         # Of few coefficients, the Jacobian is computed sooner than another function is compiled.
         self._squares = squares if tangents else lambda p, part: self._split(self._jacobian(p, part)[0], part)
@@ -93,18 +92,16 @@ class Fit:
     @property
     def _size(self) -> int:
         """The number of rows."""
-        return sum(rows.size for rows in self.shapes.values())
-
-    def _widths(self, name: str) -> list[int]:
-        """The rows that a point of a group has of each of its residuals."""
-        return [self.shapes[residual].shape[1] for residual in self.system.groups[name].residuals]
+        groups, batches = self.system.groups, self.batches
+        counts = {name: 1 if groups[name].integral else len(batch.points) for name, batch in batches.items()}
+        return sum(count * sum(groups[name].widths) for name, count in counts.items())
 
     def _split(self, rows: Any, part: Batches) -> dict[str, Any]:
         """The sum of the squares of each residual, out of the rows of a part."""
         (name,) = part
-        widths = self._widths(name)
-        own = np.split(np.asarray(rows).reshape(-1, sum(widths)), np.cumsum(widths)[:-1], axis=1)
-        return {k: np.sum(each**2) for k, each in zip(self.system.groups[name].residuals, own, strict=True)}
+        group = self.system.groups[name]
+        own = np.split(np.asarray(rows).reshape(-1, sum(group.widths)), np.cumsum(group.widths)[:-1], axis=1)
+        return {k: np.sum(each**2) for k, each in zip(group.residuals, own, strict=True)}
 
     def _rows_towards(self, p: Array, part: Batches, other: Batches) -> Array:
         """The rows of a part, and by how much they change with its lift, to first order."""
@@ -124,7 +121,7 @@ class Fit:
                 rows, slopes = self._jacobian(p, part)
                 rows = self._towards(p, part, other) if before else rows
                 (name,) = part
-                own = count * sum(self._widths(name))
+                own = count * sum(self.system.groups[name].widths)
                 yield slopes[:own], rows[:own]
 
         return stacked(parts(), (self._size, self.start.size + 1))

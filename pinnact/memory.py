@@ -44,7 +44,7 @@ def bytes_needed(system: System, model: Any, batches: Batches, plan: Sequence[St
         rows, jets = 0, 0
         for name, batch in batches.items():
             group, points = system.groups[name], stage.times * len(batch.points)
-            rows += points * len(group.residuals)
+            rows += points * sum(group.widths)
             held = points if stage.optimiser.at_once or group.integral else min(points, most)
             jets += held * sum(_carried(index, max(layers, default=0)) for index in system.indices(group))
         jets *= PASSES * system.ansatz.folds * sum(layers)

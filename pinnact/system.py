@@ -71,10 +71,12 @@ def _sliced(table: Callable[[Array], Any], points: Float[Array, "n d"]) -> Any:
 
 @dataclass(frozen=True)
 class Group:
-    """Residuals on one region: their names, the region (None for data), the derivatives they take."""
+    """Residuals on one region: their names, the real rows of each at a point, the region (None for data), the
+    derivatives they take."""
 
     name: str
     residuals: tuple[str, ...]
+    widths: tuple[int, ...]
     region: Region | None
     plan: Mapping[str, set[Index]]
     integral: Integral | None = None
@@ -137,7 +139,7 @@ class System:
             condition = problem.conditions.get(name)
             region = problem.region(name)
             if isinstance(condition, Integral):
-                groups[name] = Group(name, (name,), region, residual.record.plan, integral=condition)
+                groups[name] = Group(name, (name,), (residual.rows,), region, residual.record.plan, condition)
                 continue
             key = "interior" if region is problem.domain.interior else name
             members.setdefault(key, []).append(name)
@@ -147,10 +149,12 @@ class System:
             for name in names:
                 for unknown, indices in problem.residuals_by_name[name].record.plan.items():
                     plan.setdefault(unknown, set()).update(indices)
-            groups[key] = Group(key, tuple(names), regions[key], plan)
+            widths = tuple(problem.residuals_by_name[name].rows for name in names)
+            groups[key] = Group(key, tuple(names), widths, regions[key], plan)
         for i, observation in enumerate(problem.observations):
             key = "data" if len(problem.observations) == 1 else f"data{i + 1}"
-            groups[key] = Group(key, (key,), None, {name: {()} for name in observation.values}, observation=i)
+            width = sum(problem.fields[name].size for name in observation.values)
+            groups[key] = Group(key, (key,), (width,), None, {name: {()} for name in observation.values}, observation=i)
         return dict(sorted(groups.items(), key=lambda item: not item[1].interior))
 
     @cached_property
@@ -334,11 +338,7 @@ class System:
         flat, rows_of = self._flat(model, weights, eqx.is_inexact_array)
         matrix, gradient = jnp.zeros((flat.size,) * 2, flat.dtype), jnp.zeros_like(flat)
         for group, batch in self._ordered(batches):
-            one, count = rows_of(group, batch)[0], len(batch.points)
-            width = (
-                1 if group.integral else jax.eval_shape(one, flat, jax.tree.map(lambda leaf: leaf[0], batch))[0].size
-            )
-            parts = 1 if group.integral else -(-count * width * flat.size // MOST_JACOBIAN)
+            parts = 1 if group.integral else -(-len(batch.points) * sum(group.widths) * flat.size // MOST_JACOBIAN)
 
             def add(sums: tuple[Array, Array], part: Batch, group: Group = group) -> tuple[Any, None]:
                 rows, slopes = _slopes(*rows_of(group, part), flat)

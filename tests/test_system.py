@@ -167,6 +167,13 @@ def test_groups_hold_residuals_that_share_their_points(everything):
     assert everything.batches["walls"].normals.shape == (12, 2)
 
 
+def test_groups_know_their_rows(everything):
+    rows = everything.system.residuals(everything.model, everything.batches)
+    for group in everything.system.groups.values():
+        assert group.widths == tuple(rows[name].shape[1] for name in group.residuals)
+    assert max(group.widths for group in everything.system.groups.values()) == (4,)  # of data: h and two of v
+
+
 def test_residuals_of_conditions_data_and_integrals_by_hand(everything):
     model, batches = everything.model, everything.batches
     rows = eqx.filter_jit(everything.system.residuals)(model, batches)
