@@ -1,6 +1,6 @@
 """What a Laplacian costs by dimension and engine: time and memory of a loss and its gradient, a table and a figure.
 
-python scripts/derivatives.py            # about four minutes; writes docs/derivatives.png
+python scripts/derivatives.py            # one to four minutes; writes docs/derivatives.png
 
 A tanh MLP of three hidden layers, float64, the mean of (Lap u - 1)^2 and its gradient by all weights, compiled; medians
 of runs taken in turns; memory is what XLA plans for temporary arrays. Both are given a point, since `jax.hessian` in
