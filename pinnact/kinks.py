@@ -207,7 +207,7 @@ def bends(
 ) -> Complex[np.ndarray, "s k m"]:
     """Second derivatives at the ends of intervals, of order four, off values and slopes there and at the next on either
     side, at the first and the last off the next two: exact for polynomials of degree five in the frame of each wave,
-    which `back` turns by an interval."""
+    which `back` turns by an interval. Of waves that fade within one the first is that of the cubic."""
 
     def at(which: slice, steps: Sequence[int], values: Sequence[float], rates: Sequence[float]) -> np.ndarray:
         found = np.zeros(1, states.dtype)
@@ -220,5 +220,7 @@ def bends(
     n = len(states)
     inside = at(slice(1, n - 1), (-1, 0, 1), (2.0, -4.0, 2.0), (0.5, 0.0, -0.5))
     first = at(slice(0, 1), (0, 1, 2), (-11.5, 8.0, 3.5), (-6.0, -8.0, -1.0))
+    # Waves that fade within an interval: turned back by two, what is left of them would be multiplied up.
+    first = np.where(np.abs(back) < np.e, first, at(slice(0, 1), (0, 1), (-6.0, 6.0), (-4.0, -2.0)))
     last = at(slice(n - 1, n), (0, -1, -2), (-11.5, 8.0, 3.5), (6.0, 8.0, 1.0))
     return np.concatenate([first, inside, last])

@@ -2,7 +2,8 @@
 
 For p parameters and r rows an optimiser holds `numbers(r, p)` floats at its peak. Beside that, loss and gradient hold
 `3 k s` floats a point and each of its images in mirrors, for k derivatives that the equations take (the value among
-them) and s units of the networks: of `most_points` at once, or of all points where a method takes rows of all.
+them) and s units of the networks: of `most_points` at once on one processor, or of all points where a method takes rows
+of all, on several devices, and with random directions.
 """
 
 import os

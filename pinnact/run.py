@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any
 
 import equinox as eqx
@@ -79,8 +80,8 @@ class Run:
         self.loss_weights = self.weights.start(self.system)
         self.good = self.flat.start
         budget = None if self.limits.steps else self.limits.budget
-        known = (self.good.size, self.precision, budget, self.system.problem.domain.dimension)
-        plan = self.plan = self.plan or stages(self.optimiser, *known)
+        size, dimension = self.good.size, self.system.problem.domain.dimension
+        plan = self.plan = self.plan or stages(self.optimiser, size, self.precision, budget, dimension)
         self.methods = described(plan, timed=not (isinstance(self.optimiser, str) and self.optimiser == "auto"))
         memory.check(self.system, model, self.batches, plan, self.flat.most)
         built_in = self.system.ansatz.built_in
@@ -132,7 +133,7 @@ class Run:
                 "activation": self.label,
                 "network": describe(self.network),
                 "parameters": int(self.good.size),
-                "optimiser": "+".join(dict.fromkeys(stage.optimiser.name for stage in self.plan)),
+                "optimiser": "+".join(name for name, _ in groupby(stage.optimiser.name for stage in self.plan)),
                 "seed": self.seed,
                 "precision": self.precision,
                 "device": self.place.words,
@@ -205,8 +206,8 @@ class Run:
             if not self.stopped and self.keeper.due:
                 save(self)
         if self.stopped in ("stage", "stalled") and not last:
-            follows = self.plan[at.stage + 1].optimiser
-            self.state = self.state if eqx.tree_equal(follows, stage.optimiser) else None
+            goes_on = self.stopped == "stage" and eqx.tree_equal(self.plan[at.stage + 1].optimiser, stage.optimiser)
+            self.state = self.state if goes_on else None
 
     def method(self, stage: Stage) -> AbstractOptimiser:
         """The optimiser of a stage, with more care after each recovery; the same object before any."""

@@ -48,8 +48,9 @@ def together(runs: Sequence[Run]) -> list[Solution]:
                 go_on(i, wishes[i].__next__)
             crew = Crew(runs[0].flat, len(runs))
             while asked:
-                method = asked[min(asked)].optimiser
-                members = [i for i, wish in asked.items() if eqx.tree_equal(wish.optimiser, method)]
+                first = asked[min(asked)]
+                method = first.optimiser
+                members = [i for i, wish in asked.items() if _alike(wish, first)]
                 given = [asked.pop(i) for i in members]
                 try:
                     answers = crew.compute(method, given)
@@ -65,6 +66,12 @@ def together(runs: Sequence[Run]) -> list[Solution]:
     for solution in ended.values():
         solution.summary["gain"] = faster
     return [ended[i] for i in range(len(runs))]
+
+
+def _alike(one: Chunk, other: Chunk) -> bool:
+    """Whether one call can compute both: the same method on as many points."""
+    shapes = [jax.tree.map(jnp.shape, wish.batches) for wish in (one, other)]
+    return eqx.tree_equal(one.optimiser, other.optimiser) and shapes[0] == shapes[1]
 
 
 class Crew:
@@ -95,16 +102,17 @@ class Crew:
 def gain(runs: Sequence[Run]) -> float:
     """How many times faster all these seeds took their steps together than one after the other would, measured.
 
-    Takes some more steps from where the runs ended, together and one alone, compilation aside.
+    Takes some more steps from where the runs ended, together and one alone, compilation aside; on the points of the
+    first, since some may have ended before the stage of more points.
     """
-    method = runs[0].plan[0].optimiser
+    method, batches, weights = runs[0].plan[0].optimiser, runs[0].batches, runs[0].loss_weights
     crew = Crew(runs[0].flat, len(runs))
     alone = Crew(runs[0].flat, 1)
     wishes = []
     for run in runs:
-        value, gradient, _ = run.flat.evaluate(run.good, run.batches, run.loss_weights)
+        value, gradient, _ = run.flat.evaluate(run.good, batches, weights)
         state = run.flat.first(method, run.good, value, gradient)
-        wishes.append(Chunk(method, run.good, state, run.batches, run.loss_weights, run.watch(PROBE)))
+        wishes.append(Chunk(method, run.good, state, batches, weights, run.watch(PROBE)))
     seconds = []
     for group, given in ((crew, wishes), (alone, wishes[:1])):
         group.compute(method, given)

@@ -19,7 +19,7 @@ CASES = {  # name: (problem, arguments)
         name: (f"pde/{name}", {})
         for name in (
             "poisson", "heat", "burgers", "helmholtz", "navier_cauchy", "klein_gordon", "advection", "wave", "pulse",
-            "allen_cahn", "schroedinger", "kuramoto_sivashinsky",
+            "allen_cahn", "schroedinger", "kuramoto_sivashinsky", "fisher", "solitons", "breather", "boundary_layer",
         )
     },
     "poisson 5-D": ("pde/poisson", {"dimension": 5, "solution": "cos_sum"}),

@@ -48,7 +48,7 @@ def flops(method: str, n: int, p: int) -> float:
     """Of one step, with one loss and gradient, or one damping."""
     gradient = 6.0 * DERIVATIVES * p * n
     if method == "ssbroyden":
-        return gradient + 6.0 * p**2
+        return gradient + 12.0 * p**2
     if method == "lm":
         short, long = min(n, p), max(n, p)
         return 1.5 * gradient + 2.0 * long * short**2 + short**3 / 3

@@ -3,12 +3,16 @@
 import runpy
 from pathlib import Path
 
+import jax
 import pytest
 from made_up import decay
 
 import pinnact as pn
 from pinnact import memory
-from pinnact.optimisers import LevenbergMarquardt, SelfScaledBroyden
+from pinnact.lifts import build
+from pinnact.model import build_model
+from pinnact.optimisers import LevenbergMarquardt, SelfScaledBroyden, Stage
+from pinnact.system import System
 
 MEASURE = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "memory.py"))["measure"]
 
@@ -31,6 +35,22 @@ def test_what_methods_hold():
     assert LevenbergMarquardt().numbers(1000, 1000) == 3.25e6  # the factor
     assert LevenbergMarquardt().numbers(10_000, 1000) == 21e6  # J twice
     assert LevenbergMarquardt().numbers(10**6, 1000) == 51e6  # one of its 20 parts
+
+
+def test_sums_hold_a_part_of_the_points_and_jacobians_all():
+    system = System(decay(), build(decay()))
+    model = build_model(decay(), pn.MLP(20, 2), jax.random.key(0))
+
+    def more(optimiser, most):
+        """What a thousand points more take, where there are a thousand."""
+        once, twice = (pn.Points(interior=n, condition=4).draw(system, 0) for n in (1000, 2000))
+        needed = lambda batches: memory.bytes_needed(system, model, batches, [Stage(optimiser)], most)
+        return needed(twice) - needed(once)
+
+    k, s = len(system.indices(system.groups["interior"])), 41  # units, the output among them
+    points = 3 * 8 * 1000 * k * s
+    assert more(SelfScaledBroyden(), 10_000) == points and more(SelfScaledBroyden(), 1000) == 0
+    assert more(LevenbergMarquardt(), 1000) > points
 
 
 @pytest.mark.slow

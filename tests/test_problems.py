@@ -43,6 +43,7 @@ FORMULAS = [(name, {}) for name in NAMES if name not in (*NUMERICAL, *WITHOUT)] 
 SOFT = {  # conditions that stay residuals; all others are built in
     "cavity": {"lid", "corner"},  # a jump; a single point
     "navier_cauchy": {"sides_stress", "top_stress"},
+    "solitons": {"right_slope"},  # beside the value at the same wall
 }
 
 

@@ -1,5 +1,6 @@
 """Systems: the loss against residuals written by hand, its gradient, its rows and its Jacobian."""
 
+import copy
 from functools import partial
 from math import pi
 
@@ -127,7 +128,7 @@ def test_jacobian_is_that_of_the_rows(name, request):
 
 
 @pytest.mark.parametrize("name, most", [("burgers", 5), ("everything", 7), ("everything", 12), ("everything", 1)])
-def test_parts_of_the_points_sum_up_to_the_loss(name, most, request, monkeypatch):
+def test_parts_of_the_points_sum_up_to_the_loss(name, most, request):
     """Loss, gradient and mean squares: parts that don't divide the 12 points, one of each, all."""
     s = request.getfixturevalue(name)
     watch = Watch(*[jnp.zeros(())] * 8)
@@ -144,6 +145,15 @@ def test_parts_of_the_points_sum_up_to_the_loss(name, most, request, monkeypatch
     assert ("scan" in str(traced)) == (most < 12)
     for one, other in zip(found(2**31), found(most), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-11, atol=1e-12 * float(np.max(np.abs(one))))
+
+
+def test_all_points_go_together_where_parts_would_cost_more(burgers):
+    """Several devices would send a message a part, and random directions are drawn for all points at once."""
+    devices = copy.copy(placement(None))
+    devices.count = 2
+    assert Flat(burgers.system, burgers.model, devices).most == 2**31
+    random = System(BURGERS, burgers.system.ansatz, forward, directions=2)
+    assert Flat(random, burgers.model, placement(None)).most == 2**31
 
 
 def test_the_loss_is_a_weighted_sum_of_mean_squares(everything):

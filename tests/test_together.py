@@ -11,9 +11,10 @@ from made_up import decay
 import pinnact as pn
 from pinnact import together
 from pinnact.history import History
-from pinnact.optimisers import LBFGS, Stage, adam
+from pinnact.optimisers import LBFGS, SelfScaledBroyden, Stage, adam
 
 SMALL = {"points": pn.Points(interior=32, condition=4)}
+MORE_POINTS = [Stage(SelfScaledBroyden()), Stage(SelfScaledBroyden(), times=2)]  # one seed gets there sooner
 
 
 def parameters(solution):
@@ -29,8 +30,9 @@ def parameters(solution):
         ),
         pytest.param({"optimiser": [Stage(adam(), steps=10), Stage(LBFGS())], "steps": 25}, marks=pytest.mark.slow),
         {"optimiser": "ssbroyden", "steps": 300, "tolerance": 1e-4},
+        {"optimiser": MORE_POINTS, "steps": 300, "tolerance": 1e-5, "patience": 4},
     ],
-    ids=["ssbroyden", "lm", "stages", "tolerance"],
+    ids=["ssbroyden", "lm", "stages", "tolerance", "more points"],
 )
 def test_seeds_together_end_where_each_ends_alone(options):
     both = pn.solve_seeds(decay(), pn.MLP(4, 1), seeds=[3, 5], **SMALL, **options)

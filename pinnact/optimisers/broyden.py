@@ -24,7 +24,7 @@ class BroydenState(NamedTuple):
 class SelfScaledBroyden(AbstractOptimiser):
     """Self-scaled Broyden (Al-Baali and Khalfan; for PINNs Urban, Stefanou, Pons 2025, doi:10.1016/j.jcp.2024.113656).
 
-    Takes `p^2` memory and `6 p^2` flops a step besides one loss and gradient. The first inverse Hessian, and the one
+    Takes `p^2` memory and `12 p^2` flops a step besides one loss and gradient. The first inverse Hessian, and the one
     after a failed line search, is `0.1 / |g|` times the identity. Self-scaling makes `H g` too long most of the time
     (accepted lengths are 0.2 to 0.5), so a search starts at the geometric mean of the lengths accepted before,
     which saves a third of all evaluations.

@@ -65,7 +65,7 @@ class GaussNewtonCG(AbstractOptimiser):
 
     @property
     def at_once(self) -> bool:
-        """It does: those of the Jacobian, or of its products."""
+        """It takes products with the Jacobian of all points."""
         return True
 
     def numbers(self, rows: int, parameters: int) -> float:

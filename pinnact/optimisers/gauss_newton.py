@@ -52,7 +52,7 @@ class LevenbergMarquardt(AbstractOptimiser):
 
     @property
     def at_once(self) -> bool:
-        """It does: those of the Jacobian, or of its products."""
+        """It takes rows of a Jacobian: of all points, or of a large part of them."""
         return True
 
     def numbers(self, rows: int, parameters: int) -> float:

@@ -20,8 +20,8 @@ LEAST_BUDGET = 45.0  # seconds of training from which on it pays to compile for 
 class Stage:
     """An optimiser for a number of `steps`, or for a `share` of the budget; the last stage takes what is left.
 
-    With `times` above 1 the stage draws new points, so many times as many as the stages before. The same method as
-    before goes on with what it knows.
+    With `times` above 1 the stage draws new points, so many times as many as the stages before. An optimiser that
+    equals the one before (of Optax: is the same object) goes on with what it knows, unless it was stuck.
     """
 
     optimiser: AbstractOptimiser
