@@ -7,7 +7,7 @@ the one matrix of the least squares (`pinnact.least_squares`).
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -28,11 +28,19 @@ POINTS = 15_000  # for one real unknown, as a rule: waves of hidden units are sh
 PROGRESS = 0.9  # a step that leaves more than this of the residual is the last
 REACHED = 1.1  # times what the linear equations leave: another step would bring nothing
 ROUND_OFF = 1e-10  # of the first residual, from where on steps only move the last digits
-LITTLE = 0.1  # of the first residual on some unseen points: where no more is left, all of them are looked at
-HALVINGS = 6
+LITTLE = 0.1  # of a residual: where no more is left on some unseen points, all are looked at; and of linear equations
+HALVINGS = 5  # of a step, at most
 SLICE = 128  # points whose rows a processor computes at once: 0.6 to 0.9 times as long as all at once
 WIDE_SLICE = 4096  # and an accelerator, which waits for each of its calls rather than for its caches
 UNSEEN = 7919  # what is added to seeds of points, so that they are none of those of training
+
+
+class Turn(NamedTuple):
+    """Where a full step raised the residual, that step, and the norm before it."""
+
+    start: np.ndarray
+    step: np.ndarray
+    norm: float
 
 
 class Fit:
@@ -160,8 +168,14 @@ class Fit:
 
         Also `unseen_norms`, the norm of the residual at points that are not fitted before and after each of the steps
         `taken`, and `at_end`, the mean squares of the residuals at those that are.
+
+        A full step after which nothing but what is quadratic in it is left may raise a small residual and be right all
+        the same: errors that grow along the equation are large beside it. Such a step is taken, and the next as long as
+        each lowers the residual; they count once it is below where they began, else the first is made shorter (the
+        watchdog of Chamberlain, Powell, Lemarechal and Pedersen 1982).
         """
-        p, least = self.start, 0.0
+        p = found = self.start
+        least, turn = 0.0, None
         self.unseen_norms.append(self.elsewhere(p))
         for number in range(steps):
             began = time.perf_counter()
@@ -176,20 +190,30 @@ class Fit:
                 break
             step, left = least_squares(matrix)
             del matrix
-            lengths = 0.5 ** np.arange(HALVINGS)
-            tried = ((length, self.norm(p + length * step, self.batches)) for length in lengths)
-            length, after = next(((length, after) for length, after in tried if after < norm), (0.0, norm))
+            after, now = self.norm(p + step, self.batches), time.perf_counter()
+            goal, follow = (turn.norm if turn else norm), min(steps - number - 1, (until - now) / (now - began))
+            promises = after < norm and follow >= 1 if turn else left < LITTLE * norm and follow >= 2
+            if math.isfinite(after) and not after < goal and promises:
+                turn, p = turn or Turn(p, step, norm), p + step
+                continue
+            if turn and not after < goal:
+                p, step = turn.start, turn.step
+            length = 1.0
+            while not after < goal and length > 0.5**HALVINGS:
+                length /= 2
+                after = self.norm(p + length * step, self.batches)
             elsewhere = self.elsewhere(p + length * step)
-            if not elsewhere < self.unseen_norms[-1]:
+            if not (after < goal and elsewhere < self.unseen_norms[-1]):
                 break
-            p, previous, norm = p + length * step, norm, after
+            p = found = p + length * step
+            turn = None
             self.unseen_norms.append(elsewhere)
             now = time.perf_counter()
-            if norm > PROGRESS * previous or norm < max(REACHED * left, least) or now + (now - began) > until:
+            if after > PROGRESS * goal or after < max(REACHED * left, least) or now + (now - began) > until:
                 break
-        self.at_end = self.mean_squares(p, self.batches)
-        found = self._at(jnp.asarray(p))
-        return found if self.still is None else _along(found, self.still)
+        self.at_end = self.mean_squares(found, self.batches)
+        model = self._at(jnp.asarray(found))
+        return model if self.still is None else _along(model, self.still)
 
     @property
     def taken(self) -> int:

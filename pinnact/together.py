@@ -71,7 +71,7 @@ def together(runs: Sequence[Run]) -> list[Solution]:
 def _alike(one: Chunk, other: Chunk) -> bool:
     """Whether one call can compute both: the same method on as many points."""
     shapes = [jax.tree.map(jnp.shape, wish.batches) for wish in (one, other)]
-    return eqx.tree_equal(one.optimiser, other.optimiser) and shapes[0] == shapes[1]
+    return bool(eqx.tree_equal(one.optimiser, other.optimiser)) and shapes[0] == shapes[1]
 
 
 class Crew:

@@ -12,7 +12,7 @@ from made_up import fisher, heat
 from scipy.spatial import KDTree
 
 import pinnact as pn
-from pinnact import correction, fitting, second_stage
+from pinnact import correction, fitting, library, second_stage
 from pinnact.features import Enriched, drawn
 from pinnact.limits import Limits
 from pinnact.model import build_model
@@ -313,6 +313,14 @@ def test_the_second_stage_is_the_largest_that_is_over_in_time_and_fits(rough, mo
         )
         plan._corrected(rough, left=30.0)
     assert taken == [2000, 1400, 150, 150, 1000, 700]
+
+
+def test_full_steps_raise_a_small_residual_first_where_errors_grow():
+    """Fisher's front: a shift leaves a small residual, its square a large one; shorter steps would bring nothing."""
+    problem = library.make(library.find("pde/fisher"), {"growth": 40.0})
+    trained = pn.solve(problem, pn.MLP(16, 2), steps=400, correct=False, points=pn.Points(interior=600))
+    found = trained.corrected(features=300, points=3200, steps=6)
+    assert trained.error()["u"] > 1e-3 and found.error()["u"] < 1e-5
 
 
 def test_training_goes_on_where_a_second_stage_would_bring_nothing():
