@@ -43,8 +43,8 @@ MARCH = 40.0  # seconds of budget that must be left for a march to begin: it tak
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
 MOST_COORDINATES = 10  # tried no further
 MOST_ORDER = 2  # for a second stage after a march that was given up: fourth derivatives take minutes
-READY, MORE = 0.005, 0.1  # of the first residual: what is nonlinear trains on, by this share of a budget at a time
 ASTRAY, LEFT = 0.03, 0.05  # of the first residual after training, of that after training by a second stage
+MORE = 0.1  # the share of a budget by which what is nonlinear and astray trains on at a time
 NO_SECOND = ("not finite", *WORDS.values())
 
 
@@ -120,14 +120,14 @@ class SecondStagePlan:
         """Whether training goes on, and then for how long.
 
         To the end of the budget where it is too late for anything else; and by a tenth of it where equations that are
-        not linear keep much of their residual (`READY`): tangents of a network that has not found its layers yet bring
+        not linear keep much of their residual (`ASTRAY`): tangents of a network that has not found its layers yet bring
         nothing.
         """
         known, within = solution.known, self.within
         if within is None or known["stopped"] != "budget" or known["seconds"] >= within:
             return False
         left, missing = within - known["seconds"], _missing(solution)
-        if left >= LAST * within and (missing <= READY or (missing > ASTRAY and self._marches(solution, left))):
+        if left >= LAST * within and (missing <= ASTRAY or self._marches(solution, left)):
             return False
         more = MORE * within if left >= (LAST + MORE) * within else left
         run.limits = replace(run.limits, budget=known["seconds"] + more)
