@@ -58,4 +58,5 @@ def test_sums_hold_a_part_of_the_points_and_jacobians_all():
                                   ("lm", 20, 3, 60_000), ("adam", 20, 3, 200_000)])  # fmt: skip
 def test_a_process_takes_what_the_formula_says(case):
     found = MEASURE(case)
-    assert 0.8 < found["peak"] / found["formula"] < 1.2
+    # Of the 0.75 GB for Python, JAX and compiling, machines take 0.5 to 0.7.
+    assert 0.6 < found["peak"] / found["formula"] < 1.2
