@@ -25,7 +25,7 @@ RECORDS: dict[str, tuple[list[str], float | None, float, float]] = {
     "kuramoto_sivashinsky": ([], 1.4e-4, 1.4e-4, 1e-5),
     "advection": ([], 6.9e-4, 1e-4, 1e-6),
     "wave": ([], 1.2e-5, 1e-4, 1e-6),
-    # Kept aside: nothing was tuned for these.
+    # Kept aside: nothing was tuned for these, but fisher's first runs led to full steps of second stages.
     "pulse": ([], None, 1e-4, 1e-6),
     "fisher": ([], None, 1e-4, 1e-6),
     "solitons": ([], None, 1e-4, 1e-6),

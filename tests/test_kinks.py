@@ -33,6 +33,16 @@ def test_bends_of_quintic_polynomials_in_turning_frames_are_exact():
     np.testing.assert_allclose(bends(given, slopes, np.exp(-width * rates), width), exact, rtol=1e-10)
 
 
+def test_what_is_left_of_waves_that_fade_is_not_multiplied_up():
+    """Within two intervals of exponent 5 each, 1e-6 at the end of them would be 2e-2 in the frame of the wave."""
+    width, rates = 0.1, np.array([[-50.0, -50.0 + 3j]])
+    t, turn = width * np.arange(7), np.exp(width * np.arange(7)[:, None, None] * rates)
+    y = np.polynomial.Polynomial([0.3, 1.2, -0.7, 2.1])
+    given, slopes, exact = (turn * f(t)[:, None, None] for f in (y, y.deriv(), y.deriv(2)))
+    given[2] += 1e-6
+    np.testing.assert_allclose(bends(given, slopes, np.exp(-width * rates), width)[0], exact[0], rtol=1e-9)
+
+
 def cubic(h):
     """N of i h_t + h_xx / 2 + |h|^2 h = 0 in real and imaginary parts."""
     a, b = h[:, 0], h[:, 1]
