@@ -26,6 +26,7 @@ from pinnact.elementwise import AbstractActivation as AbstractActivation
 from pinnact.elementwise import Activation as Activation
 from pinnact.elementwise import Per as Per
 from pinnact.elementwise import Trainable as Trainable
+from pinnact.sines import sine
 
 Pair = tuple[float | int, float | int]
 
@@ -65,7 +66,7 @@ def _sinc(x: Array) -> Array:
     near = jnp.abs(x) < 1
     series = _polynomial(jnp.where(near, x, 0) ** 2, _SINC)
     far = jnp.where(near, 1, x)
-    return jnp.where(near, series, jnp.sin(far) / far)
+    return jnp.where(near, series, sine(far) / far)
 
 
 def _of(f: Callable, name: str, formula: str, smoothness: float | int, *, low=-math.inf, high=math.inf, monotone=False):
@@ -96,7 +97,7 @@ gelu_tanh = _of(jax.nn.gelu, "gelu_tanh", "x (1 + tanh(0.79788 (x + 0.044715 x^3
 silu = _of(jax.nn.silu, "silu", "x / (1 + exp(-x))", _INF, low=-0.2784646)
 swish = silu
 mish = _of(jax.nn.mish, "mish", "x tanh(log(1 + exp(x)))", _INF, low=-0.3088440)
-sin = _of(jnp.sin, "sin", "sin(x)", _INF, low=-1, high=1)  # Sitzmann et al. 2020, arXiv:2006.09661
+sin = _of(sine, "sin", "sin(x)", _INF, low=-1, high=1)  # Sitzmann et al. 2020, arXiv:2006.09661
 sinc = _of(_sinc, "sinc", "sin(x) / x", _INF, low=-0.2172337, high=1)  # not normalised: zeros at n pi
 gaussian = _of(lambda x: jnp.exp(-(x**2)), "gaussian", "exp(-x^2)", _INF, low=0, high=1)
 arctan = _of(jnp.arctan, "arctan", "arctan(x)", _INF, low=-math.pi / 2, high=math.pi / 2, monotone=True)

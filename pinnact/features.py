@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pinnact.networks import Embedding, Feedforward, Gated, Inputs, Pirate, Recipe
+from pinnact.sines import sine
 
 # Radians a unit: from lower ones come features that are as good as dependent, from higher ones wild ones.
 WITHIN = (1.0, 10.0)
@@ -53,7 +54,7 @@ class SecondStage(eqx.Module):
         for count, function, lowest, highest, seed in kinds:
             inputs = function(x)
             numbers, phases = drawn(count, inputs.size, lowest, highest, seed)
-            found.append(jnp.sin(jnp.asarray(numbers, x.dtype) @ inputs + jnp.asarray(phases, x.dtype)))
+            found.append(sine(jnp.asarray(numbers, x.dtype) @ inputs + jnp.asarray(phases, x.dtype)))
         return jnp.concatenate(found)
 
 

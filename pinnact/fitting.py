@@ -79,10 +79,6 @@ class Fit:
         self.weights, self.unseen_norms = Fixed().start(system), []
         self._jacobian = jax.jit(lambda p, part: system.jacobian(self._at(p), part, self.weights, self.trained))
         self._towards = jax.jit(self._rows_towards)
-        weighted = lambda p, batches: system.weighted(self._at(p), batches, self.weights)
-        squares = jax.jit(lambda p, part: {name: jnp.sum(rows**2) for name, rows in weighted(p, part).items()})
-        # Of few coefficients, the Jacobian is computed sooner than another function is compiled.
-        self._squares = squares if tangents else lambda p, part: self._split(self._jacobian(p, part)[0], part)
         rows, columns = self._size, self.start.size
         if rows < columns:
             raise ValueError(f"points={points}: {rows} rows for {columns} coefficients; give more points")
@@ -135,20 +131,19 @@ class Fit:
         return stacked(parts(), (self._size, self.start.size + 1))
 
     def squares(self, p: Any, batches: Batches) -> dict[str, float]:
-        """The sum of the squares of each residual, weighted as in the loss."""
+        """The sum of the squares of each residual, weighted as in the loss.
+
+        Of the Jacobian's function, which takes little longer than rows alone would, and is compiled once.
+        """
         found: dict[str, float] = {}
         for part, _ in _sliced(self.system, batches):
-            for name, square in self._squares(p, part).items():
+            for name, square in self._split(self._jacobian(p, part)[0], part).items():
                 found[name] = found.get(name, 0.0) + float(square)
         return found
 
-    def mean_squares(self, p: Any, batches: Batches) -> dict[str, float]:
-        """The mean square of each residual."""
-        return {k: square / float(self.weights[k]) for k, square in self.squares(p, batches).items()}
-
     def norm(self, p: Any, batches: Batches) -> float:
         """The root of the loss."""
-        return math.sqrt(sum(self.squares(p, batches).values()))
+        return _root(self.squares(p, batches))
 
     def elsewhere(self, p: Any) -> float:
         """The same at points that are not fitted: all of them, where the first do not say that much is left."""
@@ -175,7 +170,7 @@ class Fit:
         watchdog of Chamberlain, Powell, Lemarechal and Pedersen 1982).
         """
         p = found = self.start
-        least, turn = 0.0, None
+        least, turn, at_end = 0.0, None, {}
         self.unseen_norms.append(self.elsewhere(p))
         for number in range(steps):
             began = time.perf_counter()
@@ -190,7 +185,8 @@ class Fit:
                 break
             step, left = least_squares(matrix)
             del matrix
-            after, now = self.norm(p + step, self.batches), time.perf_counter()
+            squares = self.squares(p + step, self.batches)
+            after, now = _root(squares), time.perf_counter()
             goal, follow = (turn.norm if turn else norm), min(steps - number - 1, (until - now) / (now - began))
             promises = after < norm and follow >= 1 if turn else left < LITTLE * norm and follow >= 2
             if math.isfinite(after) and not after < goal and promises:
@@ -201,17 +197,19 @@ class Fit:
             length = 1.0
             while not after < goal and length > 0.5**HALVINGS:
                 length /= 2
-                after = self.norm(p + length * step, self.batches)
+                squares = self.squares(p + length * step, self.batches)
+                after = _root(squares)
             elsewhere = self.elsewhere(p + length * step)
             if not (after < goal and elsewhere < self.unseen_norms[-1]):
                 break
             p = found = p + length * step
-            turn = None
+            turn, at_end = None, squares
             self.unseen_norms.append(elsewhere)
             now = time.perf_counter()
             if after > PROGRESS * goal or after < max(REACHED * left, least) or now + (now - began) > until:
                 break
-        self.at_end = self.mean_squares(found, self.batches)
+        at_end = at_end or self.squares(found, self.batches)
+        self.at_end = {name: square / float(self.weights[name]) for name, square in at_end.items()}
         model = self._at(jnp.asarray(found))
         return model if self.still is None else _along(model, self.still)
 
@@ -219,6 +217,11 @@ class Fit:
     def taken(self) -> int:
         """How many steps were taken."""
         return len(self.unseen_norms) - 1
+
+
+def _root(squares: dict[str, float]) -> float:
+    """The norm of rows with these sums of squares."""
+    return math.sqrt(sum(squares.values()))
 
 
 def _along(model: Model, directions: list[Any]) -> Model:

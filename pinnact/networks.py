@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pinnact.activations import AbstractActivation, tanh
+from pinnact.sines import cosine, sine
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class Embedding(eqx.Module):
         z = (x - centre) / half_width
         if any(self.periodic) or self.wave_vectors:
             parts: list[Array] = []
-            harmonics = jnp.arange(1, self.harmonics + 1, dtype=x.dtype)
+            harmonics = jnp.arange(
+                1, self.harmonics + 1, dtype=x.dtype
+            )  # so few that `sines` would only be compiled longer
             for axis, wraps in enumerate(self.periodic):
                 phase = jnp.pi * z[axis] * harmonics
                 parts += [jnp.cos(phase), jnp.sin(phase)] if wraps else [z[axis : axis + 1]]
@@ -90,7 +93,7 @@ class Embedding(eqx.Module):
             z = jnp.concatenate(parts)
         if self.frequencies is not None:
             phase = jnp.asarray(self.frequencies, x.dtype) @ z
-            z = jnp.concatenate([jnp.cos(phase), jnp.sin(phase)])
+            z = jnp.concatenate([cosine(phase), sine(phase)])
         return z
 
 

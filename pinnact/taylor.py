@@ -36,6 +36,10 @@ ELEMENTWISE = {
     "asinh", "atan", "cbrt", "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1", "integer_pow", "log", "log1p",
     "logistic", "rsqrt", "sin", "sinh", "sqrt", "square", "tan", "tanh",
 }  # fmt: skip
+POINTWISE = ELEMENTWISE | {  # what functions with derivatives of their own are made of, element by element
+    "abs", "add", "clamp", "convert_element_type", "copy", "div", "floor", "max", "min", "mul", "neg", "round",
+    "select_n", "sign", "sub", "eq", "ne", "ge", "gt", "le", "lt",
+}  # fmt: skip
 CALLS = {"closed_call", "jit", "pjit"}
 
 
@@ -160,6 +164,12 @@ class Step:
             return varying[0] > 0
         return (name in LINEAR_IN_FIRST and varying == [0]) or (name in BILINEAR and len(varying) == 1)
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether each number of its result depends on one number alone."""
+        name, params = self.equation.primitive.name, self.equation.params
+        return name in ELEMENTWISE or (name == "custom_jvp_call" and _pointwise(params["call_jaxpr"].jaxpr))
+
     def affine(self, known: dict[Any, Any]) -> bool:
         """Whether its results are affine in the point."""
         given = self.given(known)
@@ -181,7 +191,7 @@ class Step:
         if not varying:
             return whole()
         series = [given[i] for i in varying]
-        if primitive.name in ELEMENTWISE:
+        if len(varying) == 1 and self.elementwise:
             return [_elementwise(lambda a: whole(a)[0], series[0], sums)]
         values, firsts = tuple(s.value for s in series), tuple(s.first for s in series)
         results: list[Any] = whole(*values)
@@ -232,6 +242,12 @@ def _bent(g: Callable[..., list[Array]], values: tuple, firsts: tuple, sums: Seq
         each = jax.vmap(along)(tuple(first[a] for first in firsts), tuple(first[b] for first in firsts))
         found.append([jnp.sum(part, axis=0) for part in each])
     return [jnp.stack(parts) for parts in zip(*found, strict=True)]
+
+
+def _pointwise(jaxpr: Any) -> bool:
+    """Whether a function of one array takes it element by element."""
+    called = lambda e: e.primitive.name in CALLS and _pointwise(e.params["jaxpr"].jaxpr)
+    return len(jaxpr.invars) == 1 and all(e.primitive.name in POINTWISE or called(e) for e in jaxpr.eqns)
 
 
 def _inlined(closed: ClosedJaxpr) -> "tuple[list[Step], list[Any]]":

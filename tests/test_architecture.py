@@ -17,6 +17,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 LEVELS = (
     (
         "elementwise",
+        "sines",
         "approximations",
         "fixed_point",
         "activations",

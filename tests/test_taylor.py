@@ -11,7 +11,8 @@ import pytest
 
 from pinnact import activations
 from pinnact.operators import automatic, estimated, forward, hessian_engine, total
-from pinnact.taylor import fewest, second_order
+from pinnact.sines import cosine, sine
+from pinnact.taylor import _pointwise, fewest, second_order
 
 D = 7
 POINT = jnp.asarray(np.random.default_rng(0).normal(size=D))
@@ -34,6 +35,14 @@ def loops(x):
     return jnp.sum(jax.lax.scan(lambda c, y: (c * y + y**2, c), 1.0, many)[1]) + jnp.prod(x)
 
 
+@jax.custom_jvp
+def running(x):
+    return jnp.cumsum(x**3)
+
+
+running.defjvps(lambda change, value, x: jnp.cumsum(3 * x**2 * change))
+
+
 FUNCTIONS = {
     "layers": layers,
     "products": lambda x: (x[:3] @ x[3:6]) * x[6] / (2 + jnp.vdot(x, x)) + (x @ TURN @ x) ** 2,
@@ -44,6 +53,7 @@ FUNCTIONS = {
     "loops": loops,
     "calls": lambda x: jax.jit(lambda y, z: jnp.sin(y) @ z)(MIX @ x, jnp.cos(MIX @ x)) + jax.checkpoint(layers)(x),
     "custom": lambda x: jnp.sum(jax.nn.softplus(MIX @ x) * jax.nn.silu(MIX @ x)),
+    "own derivatives": lambda x: jnp.sum(sine(MIX @ x) * cosine(2 * x[:3])) + jnp.sum(running(x) ** 2 * jax.nn.relu(x)),
     "rounded": lambda x: jnp.sum(jnp.round(x) * x**2) + jnp.sum(x.astype(int) * x),
     "complex": lambda x: (
         jnp.abs(jnp.exp(1j * (MIX[0] @ x)) * (1 + 2j * x[0])) ** 2 + (jnp.exp(1j * x).conj()).sum().real
@@ -77,6 +87,12 @@ def test_every_smooth_activation(name):
     f = lambda x: layers(x, activations.get(name).for_layer(3))
     found = jax.jit(lambda x: automatic(f, x, [LAPLACIAN])[LAPLACIAN])(POINT)
     np.testing.assert_allclose(found, jnp.trace(jax.hessian(f)(POINT)), rtol=1e-11)
+
+
+def test_functions_with_derivatives_of_their_own_are_taken_element_by_element_where_they_are():
+    for function, expected in ((sine, True), (cosine, True), (jax.nn.relu, True), (running, False)):
+        (call,) = jax.make_jaxpr(function)(POINT).eqns
+        assert call.primitive.name == "custom_jvp_call" and _pointwise(call.params["call_jaxpr"].jaxpr) == expected
 
 
 def test_fewest_directions_have_the_same_squares():
