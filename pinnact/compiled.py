@@ -48,10 +48,14 @@ def keep() -> None:
     jax.config.update("jax_compilation_cache_max_size", LARGEST)
 
 
+def cores() -> int:
+    """How many cores of the processor this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _processor() -> str:
     """What the system says of the processor: its kind, the instructions it has, the cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    said = [platform.machine(), platform.processor(), str(cores)]
+    said = [platform.machine(), platform.processor(), str(cores())]
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -15,6 +15,7 @@ that were not fitted either.
 import logging
 import math
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -47,6 +48,7 @@ def corrected(
     seed: int | None = None,
     seconds: float = math.inf,
     tangents: bool = True,
+    interrupts: Interrupts | None = None,
 ) -> "Solution":
     """The solution with a second stage of its tangents and of `features` random waves, fitted in at most `steps`.
 
@@ -56,12 +58,12 @@ def corrected(
     those before it. A solution that has a second stage gets another one, with waves of other random numbers (`seed`, by
     default one more than before). Where the residual is not smaller on points that were not fitted either, the
     solution stays as it was. Without `tangents`, waves alone are fitted, on points that don't follow the residual: for
-    networks that have not been trained.
+    networks that have not been trained. `interrupts` are those to heed, in place of its own.
 
     Raises SmoothnessError where tangents of the network, rougher than itself by one order, are too rough.
     """
     began = time.perf_counter()
-    found, said, fit = _fitted(solution, features, points, steps, seed, began + seconds, tangents)
+    found, said, fit = _fitted(solution, features, points, steps, seed, began + seconds, tangents, interrupts)
     said["seconds"] = round((solution.known.get("seconds") or 0.0) + time.perf_counter() - began, 3)
     if not fit.taken or not fit.unseen_norms[-1] < fit.given:
         kept = {name: said[name] for name in ("seconds", "residual_left", "stopped")}
@@ -80,6 +82,7 @@ def _fitted(
     seed: int | None = None,
     until: float = math.inf,
     tangents: bool = True,
+    interrupts: Interrupts | None = None,
 ) -> "tuple[Solution, dict[str, Any], Fit]":
     """The solution with another second stage, whatever that is worth, what is known of it, and how it was found."""
     system, model, network = solution.system, solution.model, solution.network
@@ -92,7 +95,7 @@ def _fitted(
     features, points = (usual[0] if features is None else features), (usual[1] if points is None else points)
     recipe = each(first, lambda part: Enriched(part, features, seed=number))
     check_smoothness(solution.problem, smoothness(recipe), f"the tangents of {activation_label(first)}")
-    with precision("float64"), Interrupts() as signals:
+    with precision("float64"), nullcontext(interrupts) if interrupts else Interrupts() as signals:
         plain, along = _plain(model), tuple(map(_plain, system.along))
         if tangents and not eqx.tree_equal(along, (plain,)) and (carried := system.carried(plain)):
             system, along = carried, (plain,)  # the lift beside the field that training ended with

@@ -169,14 +169,6 @@ class Flat:
         self._chunk = optimiser, placed
         return placed
 
-    def compile(
-        self, optimiser: AbstractOptimiser, p: Parameters, batches: Batches, weights: dict[str, Array], watch: Watch
-    ) -> None:
-        """Compile what a stage takes, by taking none of its steps: a thread of its own can do so beforehand."""
-        value, gradient, _ = self.evaluate(p, batches, weights)
-        state = self.first(optimiser, p, value, gradient)
-        self.chunk(optimiser)(p, state, batches, weights, watch._replace(most=jnp.zeros_like(watch.most)))
-
     def steps(self, optimiser: AbstractOptimiser) -> Callable[..., Outcome]:
         """The loop of one stage: a function of parameters, state, batches, weights and a `Watch`."""
 

@@ -4,7 +4,6 @@ import logging
 import math
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any
@@ -26,7 +25,6 @@ from pinnact.limits import Limits
 from pinnact.model import Model, Networks, build_model, describe
 from pinnact.optimisers import AbstractOptimiser, Stage, described, stages
 from pinnact.placement import AbstractPlacement
-from pinnact.precision import precision
 from pinnact.resuming import RECOVERIES, Position, resume, save
 from pinnact.scoring import Score
 from pinnact.solution import Solution
@@ -61,6 +59,7 @@ class Run:
     at: Position = field(default_factory=Position)
     stopped: str = ""
     history: History = field(init=False)
+    stepping: threading.Event = field(default_factory=threading.Event)  # set by the first steps
     shared: Flat | None = None  # of another seed
     plan: Sequence[Stage] = ()  # of another seed as well, since functions of Optax equal only themselves
     interrupts: Interrupts = field(default_factory=Interrupts)
@@ -88,19 +87,6 @@ class Run:
         self.lift_error = self.score.errors(self._values(jnp.zeros_like(self.good))) if built_in else None
         self.state = None if saved is None else resume(self, saved)
         self.prepared = True
-
-    def compiling(self) -> threading.Thread:
-        """A thread, begun, that compiles what the first stage takes; what fails there will fail again in training."""
-        device = jax.config.jax_default_device  # it belongs to a thread, as the precision does
-
-        def work() -> None:
-            with precision(self.precision), jax.default_device(device), suppress(Exception):
-                watch = self.watch(1)
-                self.flat.compile(self.plan[0].optimiser, self.good, self.batches, self.loss_weights, watch)
-
-        thread = threading.Thread(target=work, name="compiling")
-        thread.start()
-        return thread
 
     def train(self) -> Wishes:
         """Run all stages and return the solution with the last good parameters."""
@@ -238,6 +224,7 @@ class Run:
         self.good, self.state, at.loss, at.stalled = p, found.state, float(value), bool(found.stalled)
         at.step += steps
         at.seen, at.best, at.since = float(found.loss), float(found.best), int(found.since)
+        self.stepping.set()
         return finite, parts
 
     def _begin(self, stage: Stage) -> None:

@@ -3,14 +3,17 @@
 import logging
 import math
 import signal
-import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jax
 
+from pinnact.compiled import cores
 from pinnact.correction import sizes
+from pinnact.first_fits import FirstFits
 from pinnact.interrupts import WORDS
 from pinnact.least_squares import fits, timed
 from pinnact.limits import Limits
@@ -31,13 +34,10 @@ MOST = 0.6  # and at most this share of what least squares before training have 
 LEAST = 10.0  # seconds of budget from which on a second stage pays
 SHARES = (2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25, 0.15)  # of its usual size, the largest that is over in time and fits
 STEPS = 4  # of a second stage of equations that are not linear, at most as a rule
-STAGE = 2.5  # times as long as its QR a second stage takes, with what is compiled
-FIRST, FIRST_POINTS = 300, 6  # waves before training, points for each
-FIRST_TIMES = (1, 2, 4, 8)  # how many times as many, one after the other
-SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training at all, and where there is little time
-EARLY = 0.3  # the share of a budget within which more waves are tried where fewer left much
-GROWTH = 2  # times as long as a fit takes one of twice as many waves
-SPARED = 2.0  # times as long as a second stage of linear equations should take: training gets what is left beyond
+STAGE = 2.4  # times as long as its QR a step of a second stage takes,
+COMPILED = 2.0  # and what it compiles, times as long as all of the first fit
+SPARED = 1.5  # times as long as a second stage of linear equations should take: training gets what is left beyond
+SHORTENED = 0.5  # to so much of what training would get, if a short second stage fits in then
 LAST = 0.2  # the share of a budget that must be left for either to begin
 MARCH = 40.0  # seconds of budget that must be left for a march to begin: it takes a minute and more
 MOST_PARAMETERS = 3000  # whose tangents on 15,000 points take some seconds
@@ -48,73 +48,48 @@ MORE = 0.1  # the share of a budget by which what is nonlinear and astray trains
 NO_SECOND = ("not finite", *WORDS.values())
 
 
-@dataclass(frozen=True)
+@dataclass
 class SecondStagePlan:
-    """When training stops, and what comes before and after it: the second stage only where it is `on`."""
+    """When training stops, and what comes before, beside and after it: the second stage only where it is `on`."""
 
     limits: Limits
     on: bool = False
     parameters: int = 0  # of the network, a point for each more
     budget: float | None = None  # as it was given
     within: float | None = None  # seconds for training and second stage together
-    kept: list[Solution] = field(default_factory=list)  # what least squares found before training
+    first: FirstFits | None = None
 
     def attempted(self, run: "Run") -> Solution | None:
-        """What least squares find before any training, where that is good enough; else the best of it is kept.
+        """What least squares find before any training, where that is good enough (`FirstFits`); else None.
 
-        Waves of the untrained network, first few and then twice as many, as long as each time leaves a tenth of the
-        residual of the time before; no training follows where that has gone down to `SOLVED` of it, or to `USEFUL`
-        with too little time left for training. Linear equations are then trained for all of a long budget that the
-        largest second stage leaves. The training of others, which can seldom do without, is compiled meanwhile.
+        Linear equations are then trained for all of a long budget that the largest second stage leaves. Others, which
+        can seldom do without training, are trained meanwhile where there is more than one core, until least squares
+        suffice or that is over.
         """
         if self.within is None:
             return None
-        began = time.perf_counter()
         run.prepare()
         if run.at.resumed or run.interrupts.stopped:
             return None
-        compiling = None if _linear(run.system.problem) else run.compiling()
-        found = self._fitted(run, began, self.within)
-        if found is None and compiling is not None:
-            compiling.join()
-        return found
+        first = self.first = FirstFits(run, self.within)
+        if cores() > 1 and not _linear(run.system.problem):
+            first.beside(lambda: self._share_out(run, first))
+            return None
+        first.fit()
+        self._share_out(run, first)
+        return first.solution if first.ended else None
 
-    def _fitted(self, run: "Run", began: float, within: float) -> Solution | None:
-        """The same, of a run that is prepared and `began` to be then, with a budget of so many seconds."""
-        outputs, best = sum(unknown.size for unknown in run.system.problem.fields.values()), 1.0
-        for times in FIRST_TIMES:
-            features, before = max(1, times * FIRST // outputs), time.perf_counter()
-            try:
-                found = run.solution().corrected(features=features, points=FIRST_POINTS * features, tangents=False)
-            except (ValueError, MemoryError, jax.errors.JaxRuntimeError) as error:
-                logger.info("no least squares before training: %s", error)
-                break
-            except KeyboardInterrupt:
-                return self._before(run, WORDS[signal.SIGINT])
-            left, now = found.known["residual_left"], time.perf_counter()
-            if left < best:
-                self.kept[:] = [found]
-            if found.known["stopped"]:
-                return self._before(run, found.known["stopped"])
-            logger.info("before training: least squares on %d waves leave %.0e of the residual", features, left)
-            enough, best = left < SOLVED or not left < best / 10, min(best, left)
-            until = began + within * (1.0 if best < USEFUL else EARLY)
-            if enough or now + GROWTH * (now - before) > until:
-                break
-        spent = run.solution().known["seconds"]
-        if best < SOLVED or (best < USEFUL and within - spent < LEAST):
-            return self._before(run, "solved")
-        left = within - spent
-        trained = min(TRAINED * within, MOST * left)
-        if _linear(run.system.problem):  # others may need the rest for further steps, or for a march
-            trained = max(trained, left - SPARED * self._sized(run.system, left)[2])
-        run.limits = replace(run.limits, budget=spent + trained)
-        return None
-
-    def _before(self, run: "Run", stopped: str) -> Solution:
-        """The best solution from before training."""
-        best = self.kept[0] if self.kept else run.solution()
-        return best.told({"optimiser": "least squares", "stopped": stopped})
+    def _share_out(self, run: "Run", first: FirstFits) -> None:
+        """How long training may last, after the first fits."""
+        if run.interrupts.stopped:
+            return
+        left, trained = first.within - first.seconds, 0.0
+        if not first.ended:
+            trained = min(TRAINED * first.within, MOST * left)
+            if _linear(run.system.problem):  # others may need the rest for further steps, or for a march
+                trained = max(trained, left - SPARED * self._sized(run.system, left)[2])
+            trained = max(SHORTENED * trained, min(trained, left - self._shortest(run.system)))
+        run.limits = replace(run.limits, budget=first.seconds + trained)
 
     def longer(self, run: "Run", solution: Solution) -> bool:
         """Whether training goes on, and then for how long.
@@ -124,11 +99,20 @@ class SecondStagePlan:
         nothing.
         """
         known, within = solution.known, self.within
+        if self.first is not None and not run.interrupts.stopped:
+            with suppress(KeyboardInterrupt):  # which is noted
+                self.first.wait()
+            known["seconds"] = round(self.first.seconds, 3)
+            known["stopped"] = run.interrupts.stopped or known["stopped"]
+            if self.first.ended == "solved":
+                return False
         if within is None or known["stopped"] != "budget" or known["seconds"] >= within:
             return False
         left, missing = within - known["seconds"], _missing(solution)
-        if left >= LAST * within and (missing <= ASTRAY or self._marches(solution, left)):
-            return False
+        if left >= LAST * within:
+            corrects = missing <= ASTRAY and left >= self._shortest(solution.system)
+            if corrects or self._marches(solution, left):
+                return False
         more = MORE * within if left >= (LAST + MORE) * within else left
         run.limits = replace(run.limits, budget=known["seconds"] + more)
         return True
@@ -143,8 +127,8 @@ class SecondStagePlan:
         if not self.on:
             return solution
         solution.known["settings"]["budget"] = self.budget
-        if solution.known["stopped"] == "solved":
-            return solution
+        if self.first is not None and self.first.ended == "solved" and solution.known["stopped"] not in WORDS.values():
+            return self._untrained(self.first.solution, solution, stopped="solved")
         astray = _missing(solution) > ASTRAY and not obstacle(solution.system)
         order = max(solution.problem.order(name) for name in solution.problem.fields)
         after = [_marched, self._corrected] if astray else [self._corrected, _marched]
@@ -164,20 +148,25 @@ class SecondStagePlan:
                 break
             except KeyboardInterrupt:
                 solution.known["stopped"] = WORDS[signal.SIGINT]
-        for early in self._useful:
-            if not _loss(solution) <= _loss(early):
-                same = ("seconds", "stopped", "resumed", "recovered", "settings")
-                solution = early.told({name: solution.known[name] for name in same})
+        early = self._useful
+        if early is not None and not _loss(solution) <= _loss(early):
+            return self._untrained(early, solution, solution.known["stopped"])
         return solution
 
     @property
-    def _useful(self) -> list[Solution]:
-        """What competes: fits of sharp layers have large errors at small residuals, unless they leave little."""
-        return [early for early in self.kept if early.known["residual_left"] < USEFUL]
+    def _useful(self) -> Solution | None:
+        """What was found without training, where that competes with what comes after it."""
+        return self.first and self.first.useful
+
+    @staticmethod
+    def _untrained(early: Solution, solution: Solution, stopped: str) -> Solution:
+        """What was found without training, in the place of a trained solution."""
+        same = {name: solution.known[name] for name in ("seconds", "resumed", "recovered", "settings")}
+        return early.told(same | {"optimiser": "least squares", "stopped": stopped})
 
     def _marches(self, solution: Solution, left: float) -> bool:
         """Whether a march through time is possible in the seconds that are left, and wanted."""
-        return not self._useful and left >= MARCH and not obstacle(solution.system)
+        return self._useful is None and left >= MARCH and not obstacle(solution.system)
 
     def _corrected(self, solution: Solution, left: float) -> Solution:
         if self.within is None:
@@ -186,17 +175,22 @@ class SecondStagePlan:
         logger.info("second stage: least squares on %d waves", features)
         return solution.corrected(features=features, points=points, seconds=left)
 
-    def _sized(self, system: System, left: float) -> tuple[int, int, float]:
+    def _sized(self, system: System, left: float, shares: Sequence[float] = SHARES) -> tuple[int, int, float]:
         """Waves, points and seconds of the largest second stage that is over in the seconds `left` and fits."""
         outputs, seconds = sum(unknown.size for unknown in system.problem.fields.values()), timed()
         steps, found = 1 if _linear(system.problem) else STEPS, (1, 1, math.inf)
-        for share in SHARES:
+        compiling = COMPILED * self.first.compiling if self.first else 0.0
+        for share in shares:
             features, points = sizes(system, share)
             rows, columns = outputs * (points + self.parameters), outputs * features + self.parameters
-            found = features, points + self.parameters, steps * STAGE * seconds(rows, columns)
+            found = features, points + self.parameters, compiling + steps * STAGE * seconds(rows, columns)
             if found[2] < left and fits(rows, columns):
                 break
         return found
+
+    def _shortest(self, system: System) -> float:
+        """Seconds of the smallest second stage."""
+        return self._sized(system, 0.0, SHARES[-1:])[2]
 
 
 def _loss(solution: Solution) -> float:

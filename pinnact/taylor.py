@@ -245,9 +245,11 @@ def _bent(g: Callable[..., list[Array]], values: tuple, firsts: tuple, sums: Seq
 
 
 def _pointwise(jaxpr: Any) -> bool:
-    """Whether a function of one array takes it element by element."""
+    """Whether a function takes one real array to another, element by element."""
     called = lambda e: e.primitive.name in CALLS and _pointwise(e.params["jaxpr"].jaxpr)
-    return len(jaxpr.invars) == 1 and all(e.primitive.name in POINTWISE or called(e) for e in jaxpr.eqns)
+    real = all(jnp.issubdtype(v.aval.dtype, jnp.floating) for v in (*jaxpr.invars, *jaxpr.outvars))
+    one = len(jaxpr.invars) == len(jaxpr.outvars) == 1 and real
+    return one and all(e.primitive.name in POINTWISE or called(e) for e in jaxpr.eqns)
 
 
 def _inlined(closed: ClosedJaxpr) -> "tuple[list[Step], list[Any]]":

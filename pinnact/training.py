@@ -71,11 +71,12 @@ def solve(
     good state and on with more care, three times at most; then it ends with that state.
 
     With a budget of 10 s and more the automatic optimiser begins with least squares on random waves, which solve many
-    smooth problems without any training (`summary["stopped"]` is then `"solved"`). Else it trains for 0.4 of it,
-    longer where a nonlinear equation keeps much of its residual, and a linear second stage by least squares takes about
-    what it needs of the rest (`Solution.corrected`; where it pays: `pinnact.second_stage`). Where training an evolution
-    equation went astray, a march through time may take its place (`Solution.marched`). `correct=True` puts a second
-    stage after any training and its whole budget, with nothing before it; `correct=False` leaves all of these out.
+    smooth problems without any training (`summary["stopped"]` is then `"solved"`); where equations are not linear and
+    there is more than one core, beside training. Else it trains for 0.4 of it, longer where a nonlinear equation keeps
+    much of its residual, and a linear second stage by least squares takes about what it needs of the rest
+    (`Solution.corrected`; where it pays: `pinnact.second_stage`). Where training an evolution equation went astray, a
+    march through time may take its place (`Solution.marched`). `correct=True` puts a second stage after any training
+    and its whole budget, with nothing before it; `correct=False` leaves all of these out.
 
     With `devices`, a number of JAX's devices or a sequence of them, the points of every step are spread over these; the
     result is the same to round-off. `engine` is how derivatives are taken: `Stochastic(k)` estimates Laplacians of many

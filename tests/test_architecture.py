@@ -71,6 +71,7 @@ LEVELS = (
         "least_squares",
         "fitting",
         "correction",
+        "first_fits",
         "marching",
         "second_stage",
         "evaluation",

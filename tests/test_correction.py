@@ -1,6 +1,8 @@
 """The second stage: what least squares take away, what is kept, and the error estimate that comes of it."""
 
 import signal
+import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,7 +14,7 @@ from made_up import fisher, heat
 from scipy.spatial import KDTree
 
 import pinnact as pn
-from pinnact import correction, fitting, library, second_stage
+from pinnact import correction, first_fits, fitting, library, second_stage
 from pinnact.features import Enriched, drawn
 from pinnact.limits import Limits
 from pinnact.model import build_model
@@ -178,23 +180,75 @@ def test_smooth_problems_are_solved_before_any_training():
     assert known["residual_left"] < 1e-9 and row["heat"] == pytest.approx(known["loss"])
 
 
-@pytest.mark.parametrize(("problem", "ready"), [(heat(), False), (fisher(), True)])
-def test_training_is_compiled_meanwhile_where_equations_are_not_linear(problem, ready, monkeypatch):
-    """The training that follows finds its functions ready, from the same parameters as ever."""
-    stepped = []
+@pytest.mark.parametrize(
+    ("problem", "cores", "beside"), [(heat(), 2, False), (fisher(), 1, False), (fisher(), 2, True)]
+)
+def test_waves_are_fitted_beside_training_where_equations_are_not_linear(problem, cores, beside, monkeypatch):
+    """And more than one core is there; that they suffice ends training after the steps at hand."""
+    steps = []
 
-    def attempted(self, run, of=second_stage.SecondStagePlan.attempted):
-        assert of(self, run) is None
-        evaluated, at, start = run.flat._evaluated, run.plan[0].optimiser, np.array(run.good)
-        assert (evaluated._cache_size(), run.flat._chunk[0] is at) == (int(ready), ready)
-        stepped.append(next(run.train()))
-        assert evaluated._cache_size() == 1 and np.array_equal(run.good, start)
-        return self._before(run, "solved")
+    def fit(self):
+        steps.append((self.run.at.step, threading.current_thread() is threading.main_thread()))
+        self.best, self.left, self.ended = self.untrained.told({"residual_left": 0.0}), 0.0, "solved"
 
-    monkeypatch.setattr(second_stage.SecondStagePlan, "attempted", attempted)
-    monkeypatch.setattr(second_stage.SecondStagePlan, "_fitted", lambda *_: None)
-    pn.solve(problem, pn.MLP(width=4, depth=1), budget=10)
-    assert len(stepped) == 1
+    monkeypatch.setattr(second_stage, "cores", lambda: cores)
+    monkeypatch.setattr(first_fits.FirstFits, "fit", fit)
+    monkeypatch.setattr(first_fits, "PATIENCE", 60.0)
+    solution = pn.solve(problem, pn.MLP(width=4, depth=1), budget=20)
+    ((step, alone),) = steps
+    assert (step > 0) == beside and alone != beside
+    known = solution.summary
+    assert known["stopped"] == "solved" and known["optimiser"] == "least squares" and known["seconds"] < 20
+    assert known["steps"] == 0 and not len(solution.history) and known["settings"]["budget"] == 20
+
+
+@pytest.fixture
+def beside(monkeypatch):
+    """Two cores, and neither second stage nor march."""
+    monkeypatch.setattr(second_stage, "cores", lambda: 2)
+    monkeypatch.setattr(second_stage, "_marched", lambda solution, left: solution)
+    monkeypatch.setattr(second_stage.SecondStagePlan, "_corrected", lambda self, solution, left: solution)
+    return lambda fit: monkeypatch.setattr(first_fits.FirstFits, "fit", fit)
+
+
+def test_what_fails_beside_training_is_told_and_training_goes_on(beside, caplog):
+    def fails(self):
+        raise ZeroDivisionError("in a thread")
+
+    beside(fails)
+    solution = pn.solve(fisher(), pn.MLP(width=4, depth=1), budget=10, points=POINTS)
+    assert "no least squares beside training: ZeroDivisionError: in a thread" in caplog.text
+    assert solution.summary["stopped"] == "budget" and solution.summary["steps"] > 0
+
+
+def test_training_waits_for_the_fits_beside_it_and_knows_its_time(beside):
+    ended = []
+
+    def fit(self):
+        while not self.run.stopped:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        ended.append(self.seconds)
+
+    beside(fit)
+    solution = pn.solve(fisher(), pn.MLP(width=4, depth=1), budget=10, points=POINTS)
+    assert solution.summary["stopped"] == "budget" and solution.summary["seconds"] >= round(ended[0], 3)
+
+
+def test_a_signal_ends_training_and_the_fits_beside_it(beside):
+    """Whichever of the two sees it first, no second stage follows."""
+
+    def fit(self):
+        self.run.stepping.wait(60)
+        signal.raise_signal(signal.SIGTERM)
+        while not self.run.interrupts.stopped:  # main runs the handler
+            time.sleep(0.01)
+        self.ended = self.run.interrupts.stopped
+
+    beside(fit)
+    solution = pn.solve(fisher(), pn.MLP(width=4, depth=1), budget=30, points=POINTS)
+    assert solution.summary["stopped"] == "terminated" and solution.summary["seconds"] < 20
+    assert solution.summary["optimiser"] != "least squares"
 
 
 def test_waves_alone_are_fitted_where_nothing_is_trained(rough, monkeypatch):
@@ -246,9 +300,9 @@ def test_with_another_lift_the_first_step_starts_from_the_trained_field():
 @pytest.mark.parametrize("useful", [1e-3, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_what_was_found_before_training_is_kept_where_training_is_worse(useful, monkeypatch):
     """Where it left little of the residual."""
-    monkeypatch.setattr(second_stage, "USEFUL", useful)
-    monkeypatch.setattr(second_stage, "SOLVED", 0.0)
-    monkeypatch.setattr(second_stage, "LEAST", -np.inf)  # of the budget: trained, however slow the machine
+    monkeypatch.setattr(first_fits, "USEFUL", useful)
+    monkeypatch.setattr(first_fits, "SOLVED", 0.0)
+    monkeypatch.setattr(first_fits, "LEAST", -np.inf)  # of the budget: trained, however slow the machine
     monkeypatch.setattr(second_stage.SecondStagePlan, "_corrected", lambda self, solution, left: solution)
     monkeypatch.setattr(second_stage, "_marched", lambda solution, left: solution)
     solution = pn.solve(heat(), pn.MLP(width=6, depth=1), budget=10, points=POINTS)
@@ -258,7 +312,7 @@ def test_what_was_found_before_training_is_kept_where_training_is_worse(useful, 
 
 def test_a_run_with_a_budget_ends_with_a_second_stage(monkeypatch):
     """Training has 4 s of the 10, less what it takes to log its last row; the history ends with that of the stage."""
-    monkeypatch.setattr(second_stage, "FIRST_TIMES", ())
+    monkeypatch.setattr(first_fits, "TIMES", ())
     solution = pn.solve(heat(), pn.MLP(width=6, depth=1), budget=10, points=POINTS)
     last, before = solution.history.rows[-1], solution.history.rows[-2]
     assert "waves" in solution.summary["network"] and solution.summary["settings"]["budget"] == 10
@@ -309,7 +363,7 @@ def test_the_second_stage_is_the_largest_that_is_over_in_time_and_fits(rough, mo
     monkeypatch.setattr(second_stage, "fits", lambda *_: True)
     for seconds in (29.0, 31.0):  # of the usual size
         monkeypatch.setattr(
-            second_stage, "timed", lambda s=seconds: lambda m, n: s / 2.5 * m / rows * (n / columns) ** 2
+            second_stage, "timed", lambda s=seconds: lambda m, n: s / second_stage.STAGE * m / rows * (n / columns) ** 2
         )
         plan._corrected(rough, left=30.0)
     assert taken == [2000, 1400, 150, 150, 1000, 700]
@@ -345,19 +399,17 @@ def test_training_goes_on_where_a_second_stage_would_bring_nothing():
 
 
 def test_training_of_linear_equations_gets_what_a_second_stage_leaves(monkeypatch):
-    """Twice what its QR should take is kept for it; and 0.4 of the budget at least is for training."""
-    known = {"seconds": 0.0, "residual_left": 1.0, "stopped": None}
-    network, given = pn.MLP(width=4, depth=1), SimpleNamespace(known=known)
-    given.corrected = lambda **_: given
+    """Half as much again as it should take is kept for it; and 0.4 of the budget at least is for training."""
+    network, signals = pn.MLP(width=4, depth=1), SimpleNamespace(stopped="")
     monkeypatch.setattr(second_stage, "fits", lambda *_: True)
-    for problem, seconds, expected in ((heat(), 10.0, 40.0), (heat(), 25.0, 24.0), (fisher(), 2.5, 24.0)):
+    for problem, seconds, expected in ((heat(), 10.0, 45.0), (heat(), 25.0, 24.0), (fisher(), 2.5, 24.0)):
         plan = planned(None, problem, network, "auto", Limits(60.0), True)
         rows, columns = int(30_000 / np.sqrt(2)) + plan.parameters, 2000 + plan.parameters
-        rate = 2.5 * 2 * rows * columns**2 / seconds
+        rate = second_stage.STAGE * 2 * rows * columns**2 / seconds
         monkeypatch.setattr(second_stage, "timed", lambda rate=rate: lambda m, n: 2 * m * n**2 / rate)
         system = pn.solve(problem, network, steps=1, points=POINTS).system
-        run = SimpleNamespace(system=system, limits=plan.limits, solution=lambda: given)
-        assert plan._fitted(run, 0.0, 60.0) is None
+        run = SimpleNamespace(system=system, limits=plan.limits, interrupts=signals)
+        plan._share_out(run, SimpleNamespace(within=60.0, seconds=0.0, ended=""))
         assert run.limits.budget == pytest.approx(expected, abs=0.01)
 
 

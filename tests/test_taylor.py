@@ -43,6 +43,14 @@ def running(x):
 running.defjvps(lambda change, value, x: jnp.cumsum(3 * x**2 * change))
 
 
+@jax.custom_jvp
+def both(x):
+    return jnp.sin(x), x**2
+
+
+both.defjvp(lambda x, change: (both(*x), (jnp.cos(x[0]) * change[0], 2 * x[0] * change[0])))
+
+
 FUNCTIONS = {
     "layers": layers,
     "products": lambda x: (x[:3] @ x[3:6]) * x[6] / (2 + jnp.vdot(x, x)) + (x @ TURN @ x) ** 2,
@@ -53,7 +61,9 @@ FUNCTIONS = {
     "loops": loops,
     "calls": lambda x: jax.jit(lambda y, z: jnp.sin(y) @ z)(MIX @ x, jnp.cos(MIX @ x)) + jax.checkpoint(layers)(x),
     "custom": lambda x: jnp.sum(jax.nn.softplus(MIX @ x) * jax.nn.silu(MIX @ x)),
-    "own derivatives": lambda x: jnp.sum(sine(MIX @ x) * cosine(2 * x[:3])) + jnp.sum(running(x) ** 2 * jax.nn.relu(x)),
+    "own derivatives": lambda x: (
+        jnp.sum(sine(MIX @ x) * cosine(2 * x[:3])) + jnp.sum(running(x) ** 2 * jax.nn.relu(x)) + both(x)[0] @ both(x)[1]
+    ),
     "rounded": lambda x: jnp.sum(jnp.round(x) * x**2) + jnp.sum(x.astype(int) * x),
     "complex": lambda x: (
         jnp.abs(jnp.exp(1j * (MIX[0] @ x)) * (1 + 2j * x[0])) ** 2 + (jnp.exp(1j * x).conj()).sum().real
@@ -90,7 +100,7 @@ def test_every_smooth_activation(name):
 
 
 def test_functions_with_derivatives_of_their_own_are_taken_element_by_element_where_they_are():
-    for function, expected in ((sine, True), (cosine, True), (jax.nn.relu, True), (running, False)):
+    for function, expected in ((sine, True), (cosine, True), (jax.nn.relu, True), (running, False), (both, False)):
         (call,) = jax.make_jaxpr(function)(POINT).eqns
         assert call.primitive.name == "custom_jvp_call" and _pointwise(call.params["call_jaxpr"].jaxpr) == expected
 
