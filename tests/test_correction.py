@@ -311,11 +311,11 @@ def test_what_was_found_before_training_is_kept_where_training_is_worse(useful, 
 
 
 def test_a_run_with_a_budget_ends_with_a_second_stage(monkeypatch):
-    """Training has 4 s of the 10, less what it takes to log its last row; the history ends with that of the stage."""
+    """Training has 6 s of the 15, less what it takes to log its last row; the history ends with that of the stage."""
     monkeypatch.setattr(first_fits, "TIMES", ())
-    solution = pn.solve(heat(), pn.MLP(width=6, depth=1), budget=10, points=POINTS)
+    solution = pn.solve(heat(), pn.MLP(width=6, depth=1), budget=15, points=POINTS)
     last, before = solution.history.rows[-1], solution.history.rows[-2]
-    assert "waves" in solution.summary["network"] and solution.summary["settings"]["budget"] == 10
+    assert "waves" in solution.summary["network"] and solution.summary["settings"]["budget"] == 15
     assert before["seconds"] > 2 and last["step"] > before["step"] and last["error"] == solution.error()["u"]
     assert last["error"] < 1e-3 * before["error"] and last["step"] == solution.summary["steps"]
 
