@@ -303,6 +303,7 @@ def test_what_was_found_before_training_is_kept_where_training_is_worse(useful, 
     monkeypatch.setattr(first_fits, "USEFUL", useful)
     monkeypatch.setattr(first_fits, "SOLVED", 0.0)
     monkeypatch.setattr(first_fits, "LEAST", -np.inf)  # of the budget: trained, however slow the machine
+    monkeypatch.setattr(first_fits, "COMPILED", 0.0)
     monkeypatch.setattr(second_stage.SecondStagePlan, "_corrected", lambda self, solution, left: solution)
     monkeypatch.setattr(second_stage, "_marched", lambda solution, left: solution)
     solution = pn.solve(heat(), pn.MLP(width=6, depth=1), budget=10, points=POINTS)
