@@ -22,7 +22,7 @@ FIRST, POINTS = 300, 6  # waves of all unknowns together, points for each
 TIMES = (1, 2, 4, 8)  # how many times as many, one after the other
 SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training at all, and where there is little time
 LEAST = 10.0  # seconds that training and a second stage need to do better than what is useful,
-COMPILED = 4.0  # and at least so many times what the first fit took: both compile more
+FITS = 4.0  # and at least so many times what the first fit took: both compile more
 EARLY = 0.3  # the share of a budget within which more waves are tried where fewer left much
 GROWTH = 1.5  # times as long as a fit takes one of twice as many waves: most of it is compiling
 PATIENCE = 2.0  # seconds that fits beside training wait for its first step: then it compiles, which a core can do alone
@@ -87,7 +87,7 @@ class FirstFits:
             until = self.within * (1.0 if self.left < USEFUL and alone else EARLY)
             if left < SOLVED or not left < last / 10 or self.seconds + GROWTH * (self.seconds - before) > until:
                 break
-        needed = max(LEAST, COMPILED * self.compiling)
+        needed = max(LEAST, FITS * self.compiling)
         late = self.within - self.seconds < needed and not self.run.at.step
         if self.left < SOLVED or (self.left < USEFUL and late):
             self.ended = "solved"

@@ -13,7 +13,7 @@ import jax
 
 from pinnact.compiled import cores
 from pinnact.correction import sizes
-from pinnact.first_fits import FirstFits
+from pinnact.first_fits import LEAST, FirstFits
 from pinnact.interrupts import WORDS
 from pinnact.least_squares import fits, timed
 from pinnact.limits import Limits
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pinnact")
 TRAINED = 0.4  # the share of a budget that training gets: least squares take more off the error than its last half does
 MOST = 0.6  # and at most this share of what least squares before training have left of it
-LEAST = 10.0  # seconds of budget from which on a second stage pays
 SHARES = (2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25, 0.15)  # of its usual size, the largest that is over in time and fits
 STEPS = 3  # of a second stage of equations that are not linear, as a rule
 STAGE = 2.4  # times as long as its QR a step of a second stage takes,

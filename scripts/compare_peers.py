@@ -27,6 +27,7 @@ from peers.report import figure, table
 
 import pinnact
 from pinnact import library
+from pinnact.compiled import cores
 from pinnact.scoring import Score
 
 PEERS_FOLDER = Path(__file__).resolve().parent / "peers"
@@ -65,10 +66,7 @@ def versions(folder: Path) -> str:
     found = {entry["name"].lower(): entry["version"] for entry in json.loads((folder / "versions.json").read_text())}
     peers = ", ".join(f"{name} {found[name]}" for name in SHOWN)
     ours = f"pinnact {pinnact.__version__} with jax {jax.__version__}"
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    )  # a pinned run has fewer
-    return f"{peers}; {ours}; Python {platform.python_version()}, cores: {cores}"
+    return f"{peers}; {ours}; Python {platform.python_version()}, cores: {cores()}"
 
 
 def hand_over(problem: str, out: Path) -> Path:
