@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from scipy.linalg import eigvals
 
+from pinnact.devices import jit
 from pinnact.linearisation import linearised
 from pinnact.operators import Index
 from pinnact.precision import precision
@@ -58,7 +59,7 @@ def _principal(problem: Problem) -> list[np.ndarray] | None:
     tables = [{index: draw.standard_normal(rows.size) for index in rows.indices} for _ in range(3)]
     points = problem.domain.sample(5, seed=8)
     zero = {index: np.zeros(rows.size) for index in rows.indices}
-    slopes = jax.jit(jax.vmap(lambda p: ([jax.jacfwd(rows)(table, p) for table in tables], rows(zero, p))))
+    slopes = jit(jax.vmap(lambda p: ([jax.jacfwd(rows)(table, p) for table in tables], rows(zero, p))), seldom=True)
     each, loads = slopes(points)
     found = {index: np.stack([np.asarray(one[index]) for one in each]) for index in rows.indices}
     if not all(np.all(np.isfinite(matrix)) for matrix in (*found.values(), loads)):

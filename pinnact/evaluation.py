@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from pinnact.coefficients import Bounded, Free, Positive
+from pinnact.devices import jit
 from pinnact.model import Model
 from pinnact.operators import Index
 from pinnact.precision import precision
@@ -144,7 +145,7 @@ class Evaluator:
         with precision("float64"):
             if key not in self._compiled:
                 one = lambda arrays, point: at(eqx.combine(arrays, self._static), point)
-                self._compiled[key] = jax.jit(jax.vmap(one, in_axes=(None, 0)))
+                self._compiled[key] = jit(jax.vmap(one, in_axes=(None, 0)))
             compiled = self._compiled[key]
             parts = [
                 jax.tree.map(lambda leaf, n=n: np.asarray(leaf)[:n], compiled(self._arrays, jnp.asarray(chunk)))

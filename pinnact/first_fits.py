@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pinnact")
 FIRST, POINTS = 300, 6  # waves of all unknowns together, points for each
 TIMES = (1, 2, 4, 8)  # how many times as many, one after the other
-SOLVED, USEFUL = 1e-11, 1e-3  # what may be left of the residual for no training at all, and where there is little time
+SOLVED, USEFUL = 1e-11, 1e-2  # what may be left of the residual for no training at all, and where there is little time
 LEAST = 10.0  # seconds that training and a second stage need to do better than what is useful,
 FITS = 4.0  # and at least so many times what the first fit took: both compile more
 EARLY = 0.3  # the share of a budget within which more waves are tried where fewer left much
@@ -32,9 +32,9 @@ class FirstFits:
     """Fits of the untrained network of a `run` that is prepared, `within` so many seconds of its clock.
 
     First of few waves and then of twice as many, as long as each time leaves a tenth of the residual of the time
-    before: the `best` of them leaves `left` of it, and `ended` says why no training needs to follow, if so: that has
-    gone down to `SOLVED` of it, or to `USEFUL` with no step taken yet and too little time left, or there was a signal.
-    The first fit takes `compiling` seconds.
+    before, or less of it where training comes too late: the `best` of them leaves `left` of it, and `ended` says why no
+    training needs to follow, if so: that has gone down to `SOLVED` of it, or to `USEFUL` with no step taken yet and too
+    little time left, or there was a signal. The first fit takes `compiling` seconds.
     """
 
     def __init__(self, run: "Run", within: float) -> None:
@@ -52,8 +52,14 @@ class FirstFits:
 
     @property
     def useful(self) -> "Solution | None":
-        """The best fit, if that left little: fits of sharp layers have large errors at small residuals."""
+        """The best fit, if that left little: those that leave more are far from the solution, mostly."""
         return self.best if self.left < USEFUL else None
+
+    @property
+    def late(self) -> bool:
+        """Whether the best fit is useful, and training that begins now can't do better in time."""
+        needed = max(LEAST, FITS * self.compiling)
+        return self.left < USEFUL and self.within - self.seconds < needed and not self.run.at.step
 
     @property
     def solution(self) -> "Solution":
@@ -85,11 +91,10 @@ class FirstFits:
                 return
             logger.info("untrained: least squares on %d waves leave %.0e of the residual", features, left)
             until = self.within * (1.0 if self.left < USEFUL and alone else EARLY)
-            if left < SOLVED or not left < last / 10 or self.seconds + GROWTH * (self.seconds - before) > until:
+            much = left < last if self.late else left < last / 10
+            if left < SOLVED or not much or self.seconds + GROWTH * (self.seconds - before) > until:
                 break
-        needed = max(LEAST, FITS * self.compiling)
-        late = self.within - self.seconds < needed and not self.run.at.step
-        if self.left < SOLVED or (self.left < USEFUL and late):
+        if self.left < SOLVED or self.late:
             self.ended = "solved"
 
     def beside(self, after: Callable[[], None]) -> None:

@@ -17,9 +17,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pinnact.collocation import Points, ResidualAdaptive
+from pinnact.devices import jit, on_accelerator
 from pinnact.interrupts import Interrupts
 from pinnact.least_squares import MATRICES, fits, least_squares, stacked
-from pinnact.memory import MOST, bytes_free, on_accelerator
+from pinnact.memory import MOST, bytes_free
 from pinnact.model import Model
 from pinnact.system import Batches, System
 from pinnact.weights import Fixed
@@ -77,8 +78,8 @@ class Fit:
         if trained_with:
             self.batches, self.before = system.relifted(self.batches), trained_with.relifted(self.batches)
         self.weights, self.unseen_norms = Fixed().start(system), []
-        self._jacobian = jax.jit(lambda p, part: system.jacobian(self._at(p), part, self.weights, self.trained))
-        self._towards = jax.jit(self._rows_towards)
+        self._jacobian = jit(lambda p, part: system.jacobian(self._at(p), part, self.weights, self.trained))
+        self._towards = jit(self._rows_towards, seldom=True)
         rows, columns = self._size, self.start.size
         if rows < columns:
             raise ValueError(f"points={points}: {rows} rows for {columns} coefficients; give more points")
@@ -155,7 +156,7 @@ class Fit:
 
     def other(self, system: System, model: Model) -> float:
         """The same of another model under a system with another lift."""
-        loss = jax.jit(lambda batches: system.loss(model, batches, self.weights))
+        loss = jit(lambda batches: system.loss(model, batches, self.weights), seldom=True)
         return math.sqrt(sum(float(loss(system.relifted(batches))) for batches in self.unseen) / len(self.unseen))
 
     def run(self, steps: int, until: float, signals: Interrupts) -> Model:

@@ -10,6 +10,7 @@ import jax.flatten_util
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from pinnact.devices import jit
 from pinnact.memory import most_points
 from pinnact.model import Model
 from pinnact.optimisers import AbstractOptimiser, Objective
@@ -83,8 +84,8 @@ class Flat:
         together = system.directions is not None or place.count > 1
         self.most = 2**31 if together else most_points(model)
         self._whole = [name for name, group in system.groups.items() if group.integral is not None]
-        self._evaluated = jax.jit(self._evaluate)
-        self.predict = jax.jit(self._predict)
+        self._evaluated = jit(self._evaluate, seldom=True)
+        self.predict = jit(self._predict, seldom=True)
         self._chunk: tuple[AbstractOptimiser | None, Callable[..., Outcome]] = None, self.steps
 
     def of(self, model: Model) -> Parameters:
@@ -98,8 +99,8 @@ class Flat:
 
     def first(self, optimiser: AbstractOptimiser, p: Parameters, value: Array, gradient: Parameters) -> Any:
         """The state of an optimiser before its first step; without arrays in common, since a chunk takes its memory."""
-        made = jax.jit(lambda *given: jax.tree.map(jnp.copy, optimiser.init(*given)))  # whole: no p^2 in between
-        return self.place.copied(made(p, value, gradient))
+        whole = lambda *given: jax.tree.map(jnp.copy, optimiser.init(*given))  # compiled, no p^2 is held in between
+        return self.place.copied(jit(whole, seldom=True)(p, value, gradient))
 
     def refreshed(self, optimiser: AbstractOptimiser, state: Any, value: Array, gradient: Parameters) -> Any:
         """The state after points or weights have changed."""
@@ -159,7 +160,7 @@ class Flat:
         known, function = self._chunk
         if known is optimiser:
             return function
-        place, compiled = self.place, jax.jit(self.steps(optimiser), donate_argnums=(1,))
+        place, compiled = self.place, jit(self.steps(optimiser), donate_argnums=(1,))
 
         def placed(p: Parameters, state: Any, batches: Batches, weights: dict[str, Array], watch: Watch) -> Outcome:
             copied = place.copied

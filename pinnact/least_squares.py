@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import lstsq, qr
 
-from pinnact.memory import MOST, bytes_free, on_accelerator
+from pinnact.devices import on_accelerator
+from pinnact.memory import MOST, bytes_free
 
 SMALLEST = 1e-13  # relative size of the singular values that count
 MATRICES = 2  # of rows times columns that are held at once, with the triangles that are left of one

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from pinnact.devices import jit
 from pinnact.features import drawn
 from pinnact.interrupts import Interrupts
 from pinnact.least_squares import least_squares
@@ -178,8 +179,8 @@ class _March:
         self.embedding = plain_embedding(Inputs(dict(problem.domain.bounds), tuple(problem.domain.periodic)))
         (self.group,) = system.groups.values()
         self.fitted, self.others = (self._places(n * features, seed + k) for k, n in enumerate((POINTS, OTHERS)))
-        self.waves, self.start = jax.jit(self._waves), jax.jit(self._start)
-        self.residual, self.linear = jax.jit(self._residual), jax.jit(self._linear)
+        self.waves, self.start = jit(self._waves), jit(self._start)
+        self.residual, self.linear = jit(self._residual), jit(self._linear)
 
     def _places(self, count: int, seed: int) -> Float[np.ndarray, "n d"]:
         """Points of the domain whose times lie between 0 and 1."""

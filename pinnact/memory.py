@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pinnact.devices import device, on_accelerator
 from pinnact.operators import FEW, SUM, Index
 from pinnact.optimisers import Stage
 from pinnact.system import Batches, System
@@ -58,16 +59,6 @@ def _carried(index: Index, widest: int) -> int:
     if index[:1] != (SUM,):
         return 1
     return 1 + (len(index) - 1 if len(index) <= FEW + 1 else min(len(index) - 1, widest))
-
-
-def device() -> Any:
-    """JAX's default device."""
-    return jax.config.jax_default_device or jax.devices()[0]
-
-
-def on_accelerator() -> bool:
-    """Whether that is no CPU, with a memory of its own."""
-    return device().platform != "cpu"
 
 
 def bytes_free() -> float:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from pinnact.devices import jit
 from pinnact.linearisation import Rows, linearised
 from pinnact.operators import SUM, Index, PointFunction
 from pinnact.problem import Problem
@@ -91,8 +92,9 @@ class _Sides:
     """What a problem says at points, to be compared with what it says at their images; compiled once a function."""
 
     def __init__(self, rows: Rows, ansatz: "Ansatz", count: int) -> None:
-        draw, of_point = np.random.default_rng(0), lambda f: jax.jit(jax.vmap(f))
-        self.indices, self.equations = sorted(rows.indices), jax.jit(jax.vmap(rows, in_axes=(None, 0)))
+        draw, of_point = np.random.default_rng(0), lambda f: jit(jax.vmap(f), seldom=True)
+        self.indices = sorted(rows.indices)
+        self.equations = jit(jax.vmap(rows, in_axes=(None, 0)), seldom=True)
         self.lift = None if ansatz.lift is None else of_point(ansatz.lift)
         self.factor = of_point(lambda point: ansatz.trial(jnp.ones(count), point))
         self.points = jnp.asarray(rows.problem.domain.sample(POINTS, seed=3))

@@ -15,6 +15,7 @@ from jax.extend.core import Literal
 from jaxtyping import Array
 
 from pinnact.compatibility import agree_at_corners, smooth_periodic_extension
+from pinnact.devices import jit
 from pinnact.domains import Piece
 from pinnact.fields import Field
 from pinnact.operators import PointFunction
@@ -59,7 +60,8 @@ def prescribed(problem: Problem, name: str, condition: Any) -> tuple[list[Prescr
     points = condition.region.sample(64, seed=1).points
     probe = np.sin(1.0 + np.arange(size)) * 1.7
     probes = np.stack([np.zeros(size), probe, -0.6 * probe])  # of both signs, since |u| is affine in a positive u
-    at = jax.jit(jax.vmap(lambda p: (jax.jacfwd(rows)(jnp.zeros(size), p), jax.vmap(lambda z: rows(z, p))(probes))))
+    both = lambda p: (jax.jacfwd(rows)(jnp.zeros(size), p), jax.vmap(lambda z: rows(z, p))(probes))
+    at = jit(jax.vmap(both), seldom=True)
     matrices, direct = (np.asarray(part) for part in at(points))
     affine = direct[:, :1] + np.einsum("prz,kz->pkr", matrices, probes)
     scale = 1 + np.max(np.abs(direct))
@@ -183,4 +185,4 @@ def vanishes(data: PointFunction, dimension: int) -> bool:
 def wall_values(entry: Prescribed) -> np.ndarray:
     """The data on 64 points of the piece."""
     points = jnp.asarray(entry.piece.sample(64, seed=2).points)
-    return np.asarray(jax.jit(jax.vmap(entry.data))(points))
+    return np.asarray(jit(jax.vmap(entry.data), seldom=True)(points))

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array
 from scipy.signal import resample
 
+from pinnact.devices import jit
 from pinnact.kinks import Waves
 from pinnact.linearisation import Rows, linearised
 from pinnact.operators import Index, PointFunction
@@ -116,7 +117,7 @@ def _beside(rows: Rows, linear: Linear, values: np.ndarray, problem: Problem) ->
     def carry(added: PointFunction) -> PointFunction | None:
         x, t = np.meshgrid(low + carried.positions, start + carried.times)
         points = jnp.asarray(np.stack([x.ravel(), t.ravel()], axis=1))
-        known = jax.jit(lambda points: jax.lax.map(added, points, batch_size=SAMPLES))(points)
+        known = jit(lambda points: jax.lax.map(added, points, batch_size=SAMPLES))(points)
         return function(carried.lift(np.asarray(known).reshape(*x.shape, -1)))
 
     lift = function(carried.lift())

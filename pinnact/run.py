@@ -56,6 +56,7 @@ class Run:
     label: str
     keeper: Keeper
     place: AbstractPlacement
+    started: float  # what the clock said when `solve` began
     at: Position = field(default_factory=Position)
     stopped: str = ""
     history: History = field(init=False)
@@ -68,7 +69,6 @@ class Run:
 
     def prepare(self) -> None:
         """Build the network, draw the first points, and go to where a checkpoint was written, if there is one."""
-        self.started = hosts.seconds()
         saved = self.keeper.newest()
         self.where = jnp.asarray(self.score.points, float)
         model = build_model(self.system.problem, self.network, jax.random.key(self.seed))

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from pinnact.devices import jit
 from pinnact.domains import Region
 from pinnact.fields import Field
 from pinnact.lifts import Ansatz
@@ -226,7 +227,7 @@ class System:
         if indices not in cache:
             lift = self.ansatz.lift
             assert lift is not None
-            cache[indices] = jax.jit(jax.vmap(lambda q: self.engine(lift, q, list(indices))))
+            cache[indices] = jit(jax.vmap(lambda q: self.engine(lift, q, list(indices))), seldom=True)
         return cache[indices]
 
     # -- rows ---------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from pinnact.devices import jit
 from pinnact.flat import Chunk, Flat, Outcome
 from pinnact.interrupts import Interrupts
 from pinnact.optimisers import AbstractOptimiser
@@ -94,7 +95,7 @@ class Crew:
         for known, function in self.compiled:
             if eqx.tree_equal(known, method):
                 return function
-        function = jax.jit(jax.vmap(self.flat.steps(method)), donate_argnums=(1,))
+        function = jit(jax.vmap(self.flat.steps(method)), donate_argnums=(1,))
         self.compiled.append((method, function))
         return function
 

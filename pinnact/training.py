@@ -164,6 +164,9 @@ def _train(
     network = MLP() if network is None else network
     label = activation_label(network)
     check_smoothness(problem, smoothness(network), label, allow_rough)
+    with precision_context("float64"):
+        score = Score.of(problem)
+    started = hosts.seconds()  # a reference to compare with is nothing that a budget has to pay
     by_itself = len(seeds) == 1 and devices is None and not hosts.several()
     plain = by_itself and precision == "float64" and directions is None and not allow_rough
     plan = planned(correct, problem, network, optimiser, limits, plain)
@@ -171,7 +174,6 @@ def _train(
         ansatz = for_problem(problem, hard)
         for note in ansatz.notes:
             logger.info(note)
-        score = Score.of(problem)
     with precision_context(precision), jax.default_device(device):
         system = System(problem, ansatz, exact, directions=directions, mixed=precision == "mixed")
         points, weights, resampling = points or Points(), weights or Fixed(), resampling or ResidualAdaptive(gap=2.0)
@@ -195,7 +197,7 @@ def _train(
             runs = [
                 Run(
                     system, network, plan.limits, points, weights, resampling, optimiser, seed, precision, score, line,
-                    label, keeper, place,
+                    label, keeper, place, started,
                 )
                 for seed, keeper in zip(seeds, keepers, strict=True)
             ]  # fmt: skip

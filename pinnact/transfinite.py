@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from pinnact.devices import jit
 from pinnact.operators import PointFunction
 from pinnact.prescribed import Prescribed, is_instant, vanishes, wall_values
 from pinnact.problem import Problem
@@ -32,7 +33,7 @@ def lift_and_factor(problem: Problem, entries: list[Prescribed]) -> tuple[PointF
     def product(point: Array) -> Array:
         return jnp.asarray(math.prod(distance(point) for distance in distances if distance is not None))
 
-    largest = float(np.max(np.abs(jax.jit(jax.vmap(product))(problem.domain.sample(4096, seed=3)))))
+    largest = float(np.max(np.abs(jit(jax.vmap(product), seldom=True)(problem.domain.sample(4096, seed=3)))))
     factor: PointFunction = lambda point: product(point) / largest
     if all(vanishes(p.data, problem.domain.dimension) for p in entries):
         return None, factor

@@ -33,6 +33,7 @@ LEVELS = (
         "interrupts",
         "hosts",
         "compiled",
+        "devices",
     ),
     ("domains", "networks", "features", "windows"),
     ("fields",),

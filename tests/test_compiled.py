@@ -1,4 +1,4 @@
-"""Compiled programs kept between runs: found again by a second process, off where wished, never in the way."""
+"""How programs are compiled; and kept between runs: found again by a second process, off where wished."""
 
 import json
 import os
@@ -9,8 +9,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from pinnact import compiled
+from pinnact import compiled, devices
 
+EMITTERS, LEVEL = "xla_cpu_use_fusion_emitters", "xla_backend_optimization_level"
 COMMAND = [sys.executable, "-m", "pinnact"]
 
 
@@ -82,3 +83,30 @@ def test_a_second_process_compiles_nothing_and_gets_the_same_bits(tmp_path):
 def test_without_a_cache_nothing_is_kept_and_the_bits_are_the_same(tmp_path):
     without = solved(tmp_path, "without", "--no-cache")
     assert not kept(tmp_path) and solved(tmp_path, "first") == without
+
+
+@pytest.mark.parametrize(
+    ("said", "seldom", "options"),
+    [
+        ("", False, {EMITTERS: False}),
+        ("", True, {EMITTERS: False, LEVEL: 1}),
+        (f"--{LEVEL}=0", True, {EMITTERS: False}),
+        (f"--{LEVEL}=0 --{EMITTERS}=true", True, {}),
+    ],
+)
+def test_programs_are_compiled_with_fewer_passes_unless_told_otherwise(said, seldom, options, monkeypatch):
+    given = []
+    monkeypatch.setenv("XLA_FLAGS", said)
+    monkeypatch.setattr(devices, "_known", lambda *option: True)
+    monkeypatch.setattr(jax, "jit", lambda function, compiler_options: given.append(compiler_options))
+    devices.jit(abs, seldom=seldom)
+    monkeypatch.setattr(devices, "on_accelerator", lambda: True)
+    devices.jit(abs, seldom=seldom)
+    assert given == [options, {}]
+
+
+def test_options_that_another_xla_lacks_are_left_out(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(devices, "QUICK", {"xla_cpu_of_a_later_version": 7})
+    assert devices.jit(lambda x: x + 1)(1.0) == 2.0
+    assert not devices._known("xla_cpu_of_a_later_version", 7) and devices._known(LEVEL, 1)

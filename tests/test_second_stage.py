@@ -106,6 +106,27 @@ def test_a_signal_ends_training_and_the_fits_beside_it(beside):
     assert solution.summary["optimiser"] != "least squares"
 
 
+@pytest.mark.parametrize(("within", "fits", "ended"), [(60.0, 2, ""), (14.0, 4, "solved"), (8.0, 2, "solved")])
+def test_useful_fits_go_on_as_long_as_they_gain_where_training_comes_too_late(within, fits, ended, monkeypatch):
+    """Each takes 3 s and leaves half of the residual; training would take 12, four times as long as the first."""
+    taken, at = [], SimpleNamespace(seconds=0.0, step=0)
+    untrained = SimpleNamespace(problem=SimpleNamespace(fields={"u": SimpleNamespace(size=1)}))
+    untrained.told = lambda known: untrained
+    interrupts = SimpleNamespace(stopped="")
+    run = SimpleNamespace(at=at, started=0.0, interrupts=interrupts, solution=lambda: untrained)
+
+    def corrected(solution, features, *_, **__):
+        taken.append(features)
+        at.seconds += 3.0
+        return SimpleNamespace(known={"residual_left": 0.01 * 0.5 ** len(taken)})
+
+    monkeypatch.setattr(first_fits, "corrected", corrected)
+    monkeypatch.setattr(first_fits.hosts, "seconds", lambda: 0.0)
+    first = first_fits.FirstFits(run, within)
+    first.fit()
+    assert taken == [300, 600, 1200, 2400][:fits] and first.ended == ended and first.useful is first.best
+
+
 @pytest.mark.parametrize("useful", [1e-3, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_what_was_found_before_training_is_kept_where_training_is_worse(useful, monkeypatch):
     """Where it left little of the residual."""
