@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pinnact.activations import AbstractActivation, tanh
+from pinnact.devices import jit
 from pinnact.sines import cosine, sine
 
 
@@ -120,7 +121,6 @@ class Dense(eqx.Module):
         return (y if self.log_scale is None else jnp.exp(self.log_scale) * y) + self.bias
 
 
-@eqx.filter_jit
 def dense_layers(
     sizes: Sequence[tuple[int, int]], keys: Sequence[PRNGKeyArray], factorised: bool = False
 ) -> list[Dense]:
@@ -128,7 +128,14 @@ def dense_layers(
 
     Factorisation: Wang et al. 2022 (arXiv 2210.01274).
     """
-    both = jax.vmap(jax.random.split)(jnp.stack(list(keys)))
+    stacked = jnp.stack(list(keys))
+    traced = isinstance(stacked, jax.core.Tracer)  # of many networks at once: within what is compiled already
+    draw = _drawn if traced else jit(_drawn, seldom=True, static_argnums=(0, 2))
+    return draw(tuple(sizes), stacked, factorised)
+
+
+def _drawn(sizes: tuple[tuple[int, int], ...], keys: PRNGKeyArray, factorised: bool) -> list[Dense]:
+    both = jax.vmap(jax.random.split)(keys)
     # One draw for all layers, cut to their sizes: each draw of another size would take a fifth of a second to compile.
     most = max(m * n for m, n in sizes)
     weights = jax.vmap(lambda key: jax.random.normal(key, (most,)))(both[:, 0])
