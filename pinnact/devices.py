@@ -22,9 +22,9 @@ def on_accelerator() -> bool:
 
 
 def jit(function: Callable[..., Any], *, seldom: bool = False, **options: Any) -> Callable[..., Any]:
-    """`jax.jit` of a function that no other compiled one calls, for CPUs in about half the time.
+    """`jax.jit` of a function that no other compiled one calls, for CPUs in about half the time, mostly.
 
-    What it makes runs up to 5 % slower, and where it is called `seldom`, compiled in a third of the time, up to 20 %
+    Steps of training run up to 12 % slower, and what is called `seldom`, compiled in less time again, up to 20 %
     (`docs/experiments.md`). What the environment variable `XLA_FLAGS` says, and what XLA doesn't know, stays as it is.
     """
     wished = {} if on_accelerator() else QUICKEST if seldom else QUICK
